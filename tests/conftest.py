@@ -1,0 +1,63 @@
+"""Fixtures shared by the whole suite: the built site on localhost, and a browser."""
+
+import os
+import subprocess
+import threading
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from types import SimpleNamespace
+
+import chromium
+import pytest
+from playwright.sync_api import sync_playwright
+
+ROOT = Path(__file__).parents[1]
+
+
+def pytest_collection_modifyitems(items):
+    """Mark what needs the built site or a browser, so that `make check` can leave it out."""
+    for item in items:
+        if {"site", "browser"} & set(item.fixturenames):
+            item.add_marker("site")
+
+
+class QuietHandler(SimpleHTTPRequestHandler):
+    def log_message(self, *_):
+        pass
+
+
+def serve(folder):
+    """Serve a folder on a free port of localhost, in the background."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(QuietHandler, directory=folder))
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    return server
+
+
+@pytest.fixture(scope="session")
+def site(tmp_path_factory):
+    """The site, built from scratch as `make book` builds it: `.html` is its folder, `.url` its address."""
+    build = tmp_path_factory.mktemp("site")
+    # Under `make test` the variables of the outer make would reach the inner one.
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS"))}
+    command = ["make", "-C", ROOT, "book", f"BUILD={build}"]
+    made = subprocess.run(command, env=environment, capture_output=True, text=True)
+    if made.returncode:
+        pytest.fail(f"The site does not build:\n{made.stdout}{made.stderr}", pytrace=False)
+    html = build / "_build" / "html"
+    server = serve(html)
+    yield SimpleNamespace(html=html, url=f"http://127.0.0.1:{server.server_port}")
+    server.shutdown()
+
+
+@pytest.fixture(scope="session")
+def browser():
+    """A headless Chromium; the test that asks for it fails where there is none."""
+    with sync_playwright() as playwright:
+        try:
+            path = chromium.executable(playwright)
+        except chromium.NoChromium as error:
+            pytest.fail(str(error), pytrace=False)
+        instance = playwright.chromium.launch(executable_path=path, args=chromium.FLAGS)
+        yield instance
+        instance.close()
