@@ -1,0 +1,187 @@
+"""Re-execute the chapters and write them back normalised: `make notebooks`, or one of them with `NB=path`.
+
+Whatever differs between two runs without meaning to (timings, paths, addresses, random ids) is left out, so that a run
+that changed nothing leaves the file as it is. A run records the claims it checks; with COURSEKIT_PROFILE=full that is
+all it does, since the committed notebooks show the quick profile.
+"""
+
+import datetime
+import json
+import os
+import re
+import subprocess
+import sys
+import time
+import tomllib
+from pathlib import Path
+
+import nbformat
+from nbclient import NotebookClient
+from nbclient.exceptions import CellExecutionError, DeadKernelError
+from tqdm import tqdm
+
+ROOT = Path(__file__).parents[1]
+CHAPTERS = "book/[0-9]*.ipynb"
+KEPT_CELL_METADATA = ("tags", "mystnb")
+NOTEBOOK_METADATA = {
+    "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
+    "language_info": {"name": "python", "pygments_lexer": "ipython3"},
+}
+WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
+# The only place in a chapter with install logic. TensorFlow and NumPy stay what the platform brings: --no-deps.
+BOOTSTRAP = """\
+try:
+    import coursekit
+except ModuleNotFoundError:
+    %pip install -q --no-deps "convnets-coursekit @ git+{repository}@v{version}" "keras>=3.15" anywidget psygnal
+    import coursekit
+
+coursekit.setup()"""
+DESCRIBE = "import json; from coursekit import runtime; print(json.dumps(runtime.describe()))"
+
+
+class NotebookError(Exception):
+    """A notebook that cannot be committed; the sentence names the cell."""
+
+
+def bootstrap():
+    """Return the source of every chapter's first code cell, with address and version from pyproject.toml."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    return BOOTSTRAP.format(repository=project["urls"]["Repository"], version=project["version"])
+
+
+def code_cells(notebook):
+    return [cell for cell in notebook.cells if cell.cell_type == "code"]
+
+
+def head(cell):
+    """Return a cell's first line, which names it in a message."""
+    return cell.source.strip().partition("\n")[0]
+
+
+def execute(notebook, folder):
+    """Run every cell in a fresh kernel. Returns the run info: seconds, backend, device, versions, date."""
+    # A chapter may take its time; nbval is what holds the limit per cell.
+    client = NotebookClient(
+        notebook,
+        timeout=None,
+        store_widget_state=False,
+        record_timing=False,
+        coalesce_streams=True,
+        resources={"metadata": {"path": str(folder)}},
+    )
+    start = time.monotonic()
+    # What the kernel itself says as it starts is not the notebook's; a cell's stderr comes as an output.
+    with client.setup_kernel(stderr=subprocess.DEVNULL):
+        for index, cell in enumerate(tqdm(notebook.cells, unit="cell", leave=False)):
+            run_cell(client, cell, index)
+        seconds = time.monotonic() - start
+        notebook.cells.append(nbformat.v4.new_code_cell(DESCRIBE))
+        run_cell(client, notebook.cells[-1], len(notebook.cells) - 1)
+    where = json.loads(notebook.cells.pop().outputs[0].text)
+    return {
+        "seconds": max(5, 5 * round(seconds / 5)),
+        "backend": where["backend"],
+        "device": where["device"],
+        "versions": where["versions"],
+        "date": datetime.date.today().isoformat(),
+    }
+
+
+def run_cell(client, cell, index):
+    try:
+        client.execute_cell(cell, index)
+    except CellExecutionError as error:
+        raise NotebookError(f"cell `{head(cell)}` fails with {error.ename}: {error.evalue}") from None
+    except DeadKernelError:
+        raise NotebookError(f"the kernel died in cell `{head(cell)}`") from None
+    for output in cell.get("outputs", []):
+        if output.output_type == "stream" and output.name == "stderr":
+            raise NotebookError(f"cell `{head(cell)}` writes to stderr: {output.text.strip().splitlines()[0]}")
+
+
+def normalise(notebook, run):
+    """Strip, in place, all that may differ between two runs of the same notebook, and note the run's own data."""
+    notebook.metadata = nbformat.from_dict(NOTEBOOK_METADATA | {"coursekit": run})
+    for cell in notebook.cells:
+        kept = {key: cell.metadata[key] for key in KEPT_CELL_METADATA if key in cell.metadata}
+        cell.metadata = nbformat.from_dict(kept)
+    for count, cell in enumerate(code_cells(notebook), 1):
+        cell.execution_count = count
+        cell.outputs = [output for output in map(normalise_output, cell.outputs) if output.get("data") != {}]
+        for output in cell.outputs:
+            if output.output_type == "execute_result":
+                output.execution_count = count
+            keep_alt_text(cell, output)
+        forbid_paths(cell)
+
+
+def normalise_output(output):
+    data = output.get("data", {})
+    # A widget's view has a random id and its text only names its class; without HTML beside them nothing is left.
+    if data.pop(WIDGET_VIEW, None) and "text/html" not in data:
+        data.clear()
+    if "text/plain" in data:
+        data["text/plain"] = re.sub(r" at 0x[0-9a-f]+", "", data["text/plain"])
+    return output
+
+
+def keep_alt_text(cell, output):
+    """Copy a figure's alt text to where the site's builder looks for it, and drop the rest of the output's metadata."""
+    if "metadata" not in output:
+        return
+    alt = output.metadata.get("image/png", {}).get("alt")
+    output.metadata = nbformat.from_dict({"image/png": {"alt": alt}} if alt else {})
+    if alt:
+        cell.metadata.setdefault("mystnb", nbformat.from_dict({})).setdefault("image", {})["alt"] = alt
+
+
+def forbid_paths(cell):
+    text = json.dumps(cell.outputs)
+    for path in (ROOT, Path.home()):
+        # The home folder of a container may be as short as "/".
+        if len(path.parts) > 1 and re.search(rf"{re.escape(str(path))}\b", text):
+            raise NotebookError(f"cell `{head(cell)}` prints a path of this machine, {path}")
+
+
+def without_run(notebook):
+    """Return a notebook's content as JSON without what is known to differ between runs: time, date, machine."""
+    bare = nbformat.from_dict(notebook)
+    bare.metadata.pop("coursekit", None)
+    return nbformat.writes(bare)
+
+
+def refresh(path):
+    """Re-execute one notebook and write it back; returns what happened to the file."""
+    try:
+        committed = nbformat.read(path, as_version=4)
+    except (OSError, nbformat.reader.NotJSONError):
+        raise NotebookError("this file cannot be read as a notebook") from None
+    notebook = nbformat.from_dict(committed)
+    first = next(iter(code_cells(notebook)), None)
+    if first is None or first.id != "bootstrap":
+        raise NotebookError("the first code cell must have the id `bootstrap`")
+    first.source = bootstrap()
+    run = execute(notebook, path.parent)
+    if os.environ.get("COURSEKIT_PROFILE") == "full":
+        return f"full profile recorded in {run['seconds']} s"
+    normalise(notebook, run)
+    if without_run(notebook) == without_run(committed):
+        return f"unchanged, {run['seconds']} s"
+    temporary = path.with_suffix(".tmp")
+    nbformat.write(notebook, temporary)
+    os.replace(temporary, path)
+    return f"written, {run['seconds']} s"
+
+
+def main(paths):
+    os.environ["COURSEKIT_RECORD"] = "1"
+    for path in paths:
+        try:
+            print(f"{os.path.relpath(path)}: {refresh(path)}")
+        except NotebookError as error:
+            sys.exit(f"{os.path.relpath(path)}: {error}.")
+
+
+if __name__ == "__main__":
+    main([Path(name).resolve() for name in sys.argv[1:]] or sorted(ROOT.glob(CHAPTERS)))
