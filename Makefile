@@ -9,28 +9,27 @@ BIN := $(VENV)/bin
 ENV := $(VENV)/.complete
 # The built site goes to $(BUILD)/_build/html.
 BUILD := .
-SITE = $(abspath $(BUILD))/_build/html
+# Of a replay: notebooks at a time, and seconds a cell may take.
+JOBS := 2
+CELL_TIMEOUT := 600
 PYTEST := $(BIN)/python -m pytest
 UNIT := -m "not site and not replay" tests
 
-.PHONY: help book serve test check lint unit notebooks bench requirements clean
+.PHONY: help book serve test check lint unit replay notebooks bench repository requirements clean
 
 help:  ## list the commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 book: $(ENV)  ## build the site from the committed outputs
-	@# A failed build must not leave its cache: pages that are read already would not warn again.
-	@$(BIN)/jupyter-book build book/ --config _config.yml --toc $(CURDIR)/_toc.yml --path-output $(BUILD) -W -n --keep-going -q \
-	  || { rm -rf $(BUILD)/_build; exit 1; }
-	@echo "The site is built: open $(SITE)/index.html, or run make serve."
+	@$(BIN)/python tools/book.py $(BUILD)
 
 serve: book  ## build the site and serve it on http://localhost:8000
-	@$(BIN)/python -m http.server 8000 --bind 127.0.0.1 --directory $(SITE)
+	@$(BIN)/python -m http.server 8000 --bind 127.0.0.1 --directory $(BUILD)/_build/html
 
-test: lint unit  ## check everything: lint, unit tests on two backends, notebooks, site
+test: lint unit  ## check everything: lint, unit tests on two backends, site, notebooks
 	$(PYTEST) -m "site" tests
-	$(PYTEST) --nbval-lax --nbval-current-env --nbval-cell-timeout=600 -n 2 --dist loadfile book/
 	$(PYTEST) -m "replay" tests
+	@$(MAKE) --no-print-directory replay
 
 check: lint unit  ## check everything but notebooks and browser
 
@@ -42,15 +41,22 @@ unit: $(ENV)
 	$(PYTEST) $(UNIT)
 	KERAS_BACKEND=jax $(PYTEST) $(UNIT)
 
+replay: $(ENV)  ## run every notebook again and compare its claims with the record
+	$(PYTEST) --nbval-lax --nbval-current-env --nbval-cell-timeout=$(CELL_TIMEOUT) -n $(JOBS) --dist loadfile book/
+
 notebooks: $(ENV)  ## re-execute the chapters and write them back (NB=book/01-transfer-learning.ipynb for one)
 	@$(BIN)/python tools/notebooks.py $(NB)
 
 bench: $(ENV)  ## measure what must stay fast
 	@$(BIN)/python tools/bench.py
 
+repository: $(ENV)  ## point a fork at itself (URL=https://github.com/you/your-fork)
+	@$(BIN)/python tools/repository.py "$(URL)"
+
 requirements: $(ENV)  ## pin the newest packages that fit pyproject.toml
 	$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --no-header pyproject.toml \
-	  --group backends --group book --group notebooks --group test --output-file requirements.txt
+	  --group backends --group book --group notebooks --group test --output-file requirements.txt \
+	  $(if $(CONSTRAINTS),--constraints $(CONSTRAINTS))
 
 $(ENV): requirements.txt pyproject.toml
 	@$(PYTHON) tools/environment.py $(VENV)

@@ -10,7 +10,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-OLDEST, NEWEST = (3, 11), (3, 13)
+SUPPORTED = ((3, 13), (3, 12), (3, 11))
 UV = "uv==0.13.9"
 MARK = ".complete"
 
@@ -28,24 +28,29 @@ def run(sentence, *command):
         stop(sentence)
 
 
-def check_python():
-    version = sys.version_info[:2]
-    if not OLDEST <= version <= NEWEST:
-        stop(
-            f"This course needs Python 3.11, 3.12 or 3.13, and {sys.executable} is {version[0]}.{version[1]}; "
-            "name another, as in `make book PYTHON=python3.12`."
-        )
+def suitable_python():
+    """Return a Python that fits: the one that runs this, else one that the shell finds by its version."""
+    if sys.version_info[:2] in SUPPORTED:
+        return sys.executable
+    for major, minor in SUPPORTED:
+        name = f"python{major}.{minor}"
+        # A version manager's stand-in is found without being installed; running it tells.
+        if shutil.which(name) and subprocess.run([name, "-c", ""], stderr=subprocess.DEVNULL).returncode == 0:
+            return name
+    stop(
+        f"This course needs Python 3.11, 3.12 or 3.13, and {sys.executable} is {sys.version.split()[0]}; "
+        "install one of them, or name it, as in `make book PYTHON=/path/to/python3.12`."
+    )
 
 
 def main(folder):
-    check_python()
     environment = Path(folder)
     python = environment / "bin" / "python"
     if not (environment / MARK).exists():
         print(f"Creating the environment in {folder}/ (a few minutes the first time) ...")
         shutil.rmtree(environment, ignore_errors=True)
         no_venv = "This Python cannot create environments; install its venv module (Debian: python3-venv)."
-        run(no_venv, sys.executable, "-m", "venv", environment)
+        run(no_venv, suitable_python(), "-m", "venv", environment)
     offline = "A package could not be fetched; check the network connection, then run the same command again."
     if not any(environment.glob("lib/python*/site-packages/uv/__init__.py")):
         run(offline, python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", UV)

@@ -1,5 +1,7 @@
 """Under a chapter's title: how long its run took, where, with which versions, and when."""
 
+import json
+
 from docutils import nodes
 
 
@@ -10,8 +12,9 @@ def sentence(run):
 
 
 def add_run_info(app, doctree):
-    run = app.env.metadata[app.env.docname].get("coursekit")
-    if run:
+    written = app.env.metadata[app.env.docname].get("coursekit")
+    if written:
+        run = json.loads(written)
         title = next(iter(doctree.findall(nodes.title)))
         title.parent.insert(1, nodes.paragraph("", sentence(run), classes=["run-info"]))
 

@@ -15,11 +15,14 @@ def address():
 
 
 def configure(app, config):
-    repository = address()
-    config.html_theme_options["repository_url"] = repository
-    config.myst_substitutions["repository"] = repository
+    config.html_theme_options["repository_url"] = address()
+
+def fill_in(app, document, source):
+    """Write the address where a page says `{{ repository }}`, code blocks included."""
+    source[0] = source[0].replace("{{ repository }}", address())
 
 
 def setup(app):
     app.connect("config-inited", configure)
+    app.connect("source-read", fill_in)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

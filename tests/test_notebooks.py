@@ -1,0 +1,74 @@
+"""Hygiene of the committed chapters: what a reader sees is what ran, in order, with nothing of the machine left in it."""
+
+import re
+
+import nbformat
+import notebooks
+import pytest
+from conftest import ROOT
+
+from coursekit import claims
+
+LONGEST_CELL = 40
+CLAIM_CALL = re.compile(r"\bclaims\.(?:check|recorded)\(\s*\"([\w-]+)\"")
+
+
+@pytest.fixture(params=sorted(ROOT.glob(notebooks.CHAPTERS)), ids=lambda path: path.stem)
+def notebook(request):
+    return nbformat.read(request.param, as_version=4)
+
+
+def claims_in(cell):
+    return CLAIM_CALL.findall(cell.source)
+
+
+def figures(cell):
+    return [output for output in cell.outputs if "image/png" in output.get("data", {})]
+
+
+def test_every_cell_was_executed_in_order(notebook):
+    # nbval passes a cell without a stored execution count, whatever the cell prints.
+    counts = [cell.execution_count for cell in notebooks.code_cells(notebook)]
+    assert counts == list(range(1, len(counts) + 1))
+
+
+def test_no_cell_complained(notebook):
+    for cell in notebooks.code_cells(notebook):
+        assert all(output.output_type != "error" for output in cell.outputs), notebooks.head(cell)
+        assert all(output.get("name") != "stderr" for output in cell.outputs), notebooks.head(cell)
+
+
+def test_it_is_normalised(notebook):
+    again = nbformat.from_dict(notebook)
+    notebooks.normalise(again, notebook.metadata.get("coursekit"))
+    assert again == notebook, "run `make notebooks`"
+
+
+def test_no_widget_state_is_stored(notebook):
+    assert "widgets" not in notebook.metadata
+    assert notebooks.WIDGET_VIEW not in nbformat.writes(notebook)
+
+
+def test_every_figure_has_its_own_text(notebook):
+    for cell in notebooks.code_cells(notebook):
+        assert len(figures(cell)) <= 1, f"two figures share one alt text after `{notebooks.head(cell)}`"
+        if figures(cell):
+            alt = cell.metadata.get("mystnb", {}).get("image", {}).get("alt", "")
+            assert len(alt.split()) >= 4, f"the figure of `{notebooks.head(cell)}` lacks an alt text"
+
+
+def test_cells_fit_a_screen(notebook):
+    for cell in notebooks.code_cells(notebook):
+        assert len(cell.source.splitlines()) <= LONGEST_CELL, notebooks.head(cell)
+
+
+def test_it_starts_with_the_bootstrap_cell(notebook):
+    first = notebooks.code_cells(notebook)[0]
+    assert (first.id, first.source) == ("bootstrap", notebooks.bootstrap()), "run `make notebooks`"
+    assert sum("pip install" in cell.source for cell in notebook.cells) == 1
+
+
+def test_claims_are_compared(notebook):
+    for cell in notebooks.code_cells(notebook):
+        tagged = "nbval-check-output" in cell.metadata.get("tags", [])
+        assert tagged == bool(claims_in(cell)), f"claims and the tag go together: `{notebooks.head(cell)}`"
