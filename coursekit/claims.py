@@ -1,0 +1,232 @@
+"""The lecture's claims: statements in ``claims.toml``, conditions in the chapters, verdicts over seeds.
+
+A chapter measures, then calls ``check`` with conditions over per-seed numbers. A condition *holds* when the mean of
+the paired differences lies at least ``MARGIN`` standard errors above zero, is *reversed* when it lies as far below,
+and is *open* in between. The claim is
+
+- *confirmed* when all its conditions hold,
+- *qualified* when only some do,
+- *refuted* when all are reversed,
+- *inconclusive* otherwise.
+"""
+
+import tomllib
+from dataclasses import dataclass
+
+import numpy as np
+
+from coursekit import records
+
+STATEMENTS = records.FOLDER.parent / "claims.toml"
+VERDICTS = ("confirmed", "qualified", "refuted", "inconclusive")
+MARGIN = 4.0
+FEWEST_SEEDS = 3
+
+
+@dataclass(frozen=True)
+class Claim:
+    """One sentence of the lecture that can be wrong.
+
+    id: str, starts with the chapter's topic. chapter: str, the topic. statement: str, in our words. lecture: str, the
+    slide. reason: str, why the verdict is not simply *confirmed*; empty where it is.
+    """
+
+    id: str
+    chapter: str
+    statement: str
+    lecture: str
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class Condition:
+    """A relation between two named series of per-seed numbers, and how it came out."""
+
+    relation: str
+    values: dict
+    outcome: str
+    effect: float
+    spread: float
+
+
+def load(path=STATEMENTS):
+    """Read the claims, a dict from id to Claim in the order of the file.
+
+    Raises ValueError for an id that appears twice or does not begin with its chapter's topic.
+
+    >>> load()["transfer-sweep-n"].chapter
+    'transfer'
+    """
+    claims = {}
+    for chapter, entries in tomllib.loads(path.read_text()).items():
+        for entry in entries:
+            claim = Claim(chapter=chapter, **entry)
+            if claim.id in claims:
+                raise ValueError(f"{path.name} has the claim {claim.id!r} twice; give one of them another id.")
+            if not claim.id.startswith(f"{chapter}-"):
+                raise ValueError(f"{path.name} has {claim.id!r} under {chapter!r}; its id must begin with {chapter}-.")
+            claims[claim.id] = claim
+    return claims
+
+
+def greater(**series):
+    """The condition that the first of two named series is the greater one, seed by seed.
+
+    series: two arrays of per-seed numbers, or a number in place of one. Returns a Condition.
+    Raises ValueError for other than two series, series of unequal length, fewer than three seeds, or a number that is
+    not finite.
+
+    >>> greater(frozen=[0.9, 0.8, 0.9], pixels=[0.7, 0.6, 0.7]).outcome
+    'holds'
+    """
+    values, first, second = _pair(series)
+    difference = first - second
+    effect, spread = difference.mean(), difference.std(ddof=1)
+    error = spread / np.sqrt(len(difference))
+    outcome = "open"
+    if abs(effect) > 0 and abs(effect) >= MARGIN * error:
+        outcome = "holds" if effect > 0 else "reversed"
+    return Condition("greater", values, outcome, effect, spread)
+
+
+def equal(within=0.0, **series):
+    """The condition that two named series are equal, in every seed: bit for bit, or ``within`` a stated distance.
+
+    Returns a Condition, whose effect is the largest difference. Raises ValueError as ``greater`` does.
+
+    >>> equal(largest_change=[0.0, 0.0, 0.0], nothing=0).outcome
+    'holds'
+    """
+    values, first, second = _pair(series)
+    difference = np.abs(first - second)
+    outcome = "holds" if difference.max() <= within else "reversed"
+    return Condition("equal", values, outcome, difference.max(), difference.std(ddof=1))
+
+
+def check(claim_id, *conditions):
+    """Judge a claim by its conditions, print one line, and compare the numbers with the record.
+
+    The line has the verdict and the statement and no number, so that a replay can compare it as text. Where a number
+    has left its recorded interval a second line says so, and the replay fails: .80 shall not hide behind the verdict
+    that .95 had. Whoever changed a setting on purpose may ignore that line. Raises ValueError for an unknown id or no
+    condition.
+    """
+    claim = _find(claim_id)
+    if not conditions:
+        raise ValueError(f"{claim_id} was checked without a condition; pass claims.greater(...) or claims.equal(...).")
+    verdict = _verdict([condition.outcome for condition in conditions])
+    record = {
+        "claim": claim_id,
+        "verdict": verdict,
+        "conditions": [
+            {
+                "relation": condition.relation,
+                "values": condition.values,
+                "effect": condition.effect,
+                "spread": condition.spread,
+                "outcome": condition.outcome,
+            }
+            for condition in conditions
+        ],
+    }
+    records.write(claim_id, record)
+    print(f"{verdict} · {claim_id} · {claim.statement}")
+    for drift in _drifts(record, records.read(claim_id)):
+        print(f"drifted · {drift}")
+
+
+def recorded(claim_id):
+    """Print the line of a claim that only the full profile can measure, from its record.
+
+    Raises ValueError for an unknown id, or a claim without a full record.
+    """
+    claim = _find(claim_id)
+    if records.read(claim_id, "full") is None:
+        raise ValueError(f"{claim_id} has no record of the full profile yet.")
+    print(f"recorded · {claim_id} · {claim.statement}")
+
+
+def verify():
+    """Return all records of claims, (profile, id) to record, after checking that claims and records belong together.
+
+    Raises ValueError, in one sentence, for a claim without a record, a record of an unknown claim, or a claim that is
+    not simply confirmed and gives no reason.
+    """
+    claims = load()
+    of_claims = {key: record for key, record in records.read_all().items() if "claim" in record}
+    for profile, claim_id in of_claims:
+        if claim_id not in claims:
+            raise ValueError(f"There is a {profile} record of {claim_id!r}, which is not in {STATEMENTS.name}.")
+    for claim_id, claim in claims.items():
+        verdicts = {record["verdict"] for (_, name), record in of_claims.items() if name == claim_id}
+        if not verdicts:
+            raise ValueError(f"The claim {claim_id!r} has no record; check it in its chapter and run make notebooks.")
+        if verdicts != {"confirmed"} and not claim.reason:
+            raise ValueError(f"The claim {claim_id!r} is {' and '.join(sorted(verdicts))}; give it a reason.")
+    return of_claims
+
+
+def _find(claim_id):
+    claims = load()
+    if claim_id not in claims:
+        raise ValueError(f"There is no claim {claim_id!r} in {STATEMENTS.name}.")
+    return claims[claim_id]
+
+
+def _pair(series):
+    if len(series) != 2:
+        raise ValueError(f"A condition compares two series, each with a name; it got {len(series)}: {list(series)}.")
+    length = max(np.size(numbers) for numbers in series.values())
+    values = {}
+    for name, numbers in series.items():
+        numbers = np.asarray(numbers, "float64")
+        if numbers.ndim == 0:
+            numbers = np.full(length, numbers)
+        if numbers.shape != (length,):
+            raise ValueError(f"{name} has shape {numbers.shape}; a condition takes one number a seed, here {length}.")
+        if not np.isfinite(numbers).all():
+            raise ValueError(f"{name} has a number that is not finite: {numbers.tolist()}.")
+        values[name] = numbers
+    if length < FEWEST_SEEDS:
+        raise ValueError(f"{' and '.join(series)} have {length} seeds; a claim needs at least {FEWEST_SEEDS}.")
+    return values, *values.values()
+
+
+def _verdict(outcomes):
+    if all(outcome == "holds" for outcome in outcomes):
+        return "confirmed"
+    if any(outcome == "holds" for outcome in outcomes):
+        return "qualified"
+    return "refuted" if all(outcome == "reversed" for outcome in outcomes) else "inconclusive"
+
+
+def _drifts(now, on_file):
+    """Yield a sentence for every series whose mean has left the recorded interval.
+
+    The interval is three standard errors of a difference of two means, each over so many seeds: the seed spread,
+    widened for hardware on which every seed takes another course. Where the seeds agree exactly it is a thousandth.
+    """
+    if on_file is None:
+        return
+    if [list(c["values"]) for c in now["conditions"]] != [list(c["values"]) for c in on_file["conditions"]]:
+        yield "the record has other conditions; run make notebooks."
+        return
+    for condition, condition_on_file in zip(now["conditions"], on_file["conditions"], strict=True):
+        for name, numbers in condition["values"].items():
+            old = np.array(condition_on_file["values"][name])
+            width = max(3 * old.std(ddof=1) * np.sqrt(2 / old.size), 1e-3 * abs(old.mean()))
+            if abs(numbers.mean() - old.mean()) > width:
+                yield f"{name}: {numbers.mean():.3g} now, {old.mean():.3g} ± {width:.2g} on record."
+
+
+def table(chapter):
+    """Return the claims of a chapter as a Markdown table of statements, for the chapter's map.
+
+    Raises ValueError for a chapter without claims.
+    """
+    from IPython.display import Markdown
+
+    rows = [f"| `{claim.id}` | {claim.statement} |" for claim in load().values() if claim.chapter == chapter]
+    if not rows:
+        raise ValueError(f"There are no claims of {chapter!r} in {STATEMENTS.name}.")
+    return Markdown("\n".join(["| claim | in one sentence |", "|---|---|", *rows]))

@@ -1,0 +1,226 @@
+"""Image data sets, one embedded and three downloaded, all in the same form.
+
+Run ``python -m coursekit.data cifar10 FOLDER`` on a computer with internet to make the file that a classroom without
+it needs; then set ``COURSEKIT_DATA=FOLDER`` there.
+"""
+
+import argparse
+import hashlib
+import os
+import pathlib
+import zipfile
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+CLASS_NAMES = {
+    "digits": tuple("0123456789"),
+    "mnist": tuple("0123456789"),
+    "fashion_mnist": ("T-shirt", "trouser", "pullover", "dress", "coat", "sandal", "shirt", "sneaker", "bag", "boot"),
+    "cifar10": ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"),
+}
+IMAGE_SHAPES = {"digits": (28, 28, 1), "mnist": (28, 28, 1), "fashion_mnist": (28, 28, 1), "cifar10": (32, 32, 3)}
+ARRAYS = ("x_train", "y_train", "x_test", "y_test")
+DIGITS = pathlib.Path(__file__).parent / "assets" / "digits.npz"
+DIGITS_SHA256 = "ac92502227d451d09e12e9fc07925c5825e8e070c36ea3a1819eec435104e182"
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Images and labels, split for training and testing.
+
+    x_train, x_test: float32 (images, height, width, channels) in [0, 1].
+    y_train, y_test: int64 (images,), indices into ``class_names``.
+    """
+
+    name: str
+    class_names: tuple
+    x_train: np.ndarray
+    y_train: np.ndarray
+    x_test: np.ndarray
+    y_test: np.ndarray
+
+    def __repr__(self):
+        shape = "x".join(map(str, self.x_train.shape[1:]))
+        return (
+            f"Dataset({self.name!r}: {len(self.x_train)} training and {len(self.x_test)} test images of {shape}, "
+            f"classes {', '.join(self.class_names)})"
+        )
+
+
+def load(name):
+    """Load a data set by name: ``"digits"``, ``"mnist"``, ``"fashion_mnist"`` or ``"cifar10"``.
+
+    ``"digits"`` is part of the package: 5,000 of the 70,000 images of MNIST (LeCun et al. 1998), 400 a class for
+    training and 100 for testing. The others come from ``$COURSEKIT_DATA/<name>.npz`` where that variable is set, else
+    through ``keras.datasets``, which downloads them once.
+
+    Returns a Dataset. Raises ValueError for an unknown name or a corrupt file, FileNotFoundError where a data set is
+    neither on the computer nor to be downloaded.
+
+    >>> load("digits")
+    Dataset('digits': 4000 training and 1000 test images of 28x28x1, classes 0, 1, 2, 3, 4, 5, 6, 7, 8, 9)
+    """
+    if name not in CLASS_NAMES:
+        raise ValueError(f"There is no data set {name!r}; choose one of {', '.join(CLASS_NAMES)}.")
+    folder = os.environ.get("COURSEKIT_DATA")
+    if name == "digits":
+        arrays = _read(DIGITS, name, DIGITS_SHA256)
+    elif folder:
+        arrays = _read_from_folder(pathlib.Path(folder), name)
+    else:
+        arrays = _download(name)
+    return _dataset(name, arrays)
+
+
+def save(name, folder):
+    """Write data set ``name`` to ``folder/<name>.npz``, with its SHA-256 beside it, for computers without internet.
+
+    Returns the file's path. Raises as ``load`` does; a file that was there stays until the new one is complete.
+    """
+    if name not in CLASS_NAMES:
+        raise ValueError(f"There is no data set {name!r}; choose one of {', '.join(CLASS_NAMES)}.")
+    arrays = _read(DIGITS, name, DIGITS_SHA256) if name == "digits" else _download(name)
+    folder = pathlib.Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    target, unfinished = folder / f"{name}.npz", folder / f".{name}.unfinished.npz"
+    np.savez_compressed(unfinished, **arrays)
+    digest = _sha256(unfinished)
+    unfinished.replace(target)
+    target.with_suffix(".npz.sha256").write_text(f"{digest}  {target.name}\n")
+    return target
+
+
+def select_classes(dataset, classes):
+    """Keep only some classes, renumbered from 0 in the order given.
+
+    dataset: Dataset. classes: class indices or names, each once. Returns a Dataset.
+    Raises ValueError for a class that the data set does not have, or one named twice.
+
+    >>> select_classes(load("digits"), [7, 1]).class_names
+    ('7', '1')
+    """
+    classes = [dataset.class_names.index(c) if c in dataset.class_names else c for c in classes]
+    unknown = [c for c in classes if c not in range(len(dataset.class_names))]
+    if unknown:
+        raise ValueError(f"{dataset.name} has no class {unknown[0]!r}; its classes are {dataset.class_names}.")
+    if len(set(classes)) != len(classes):
+        raise ValueError(f"Each class may be named once only; these were {classes}.")
+
+    def keep(x, y):
+        rows = np.isin(y, classes)
+        renumber = np.zeros(len(dataset.class_names), "int64")
+        renumber[classes] = np.arange(len(classes))
+        return x[rows], renumber[y[rows]]
+
+    x_train, y_train = keep(dataset.x_train, dataset.y_train)
+    x_test, y_test = keep(dataset.x_test, dataset.y_test)
+    names = tuple(dataset.class_names[c] for c in classes)
+    return Dataset(dataset.name, names, x_train, y_train, x_test, y_test)
+
+
+def few_shot(dataset, labels_per_class, seed):
+    """Draw a small training set with the same number of labels for every class; the test set stays whole.
+
+    dataset: Dataset. labels_per_class: int, at least 1. seed: int; the same seed draws the same images, and a larger
+    draw contains the smaller one. Returns a Dataset whose training images are in random order. Raises ValueError where
+    a class has fewer labels than asked for.
+
+    >>> few_shot(load("digits"), 5, seed=0).x_train.shape
+    (50, 28, 28, 1)
+    """
+    random = np.random.default_rng(seed)
+    rows = []
+    for index, class_name in enumerate(dataset.class_names):
+        of_class = np.flatnonzero(dataset.y_train == index)
+        if not 1 <= labels_per_class <= len(of_class):
+            raise ValueError(
+                f"labels_per_class is {labels_per_class}; {dataset.name} has 1 to {len(of_class)} training images "
+                f"of class {class_name!r}."
+            )
+        rows.append(random.permutation(of_class)[:labels_per_class])
+    rows = random.permutation(np.concatenate(rows))
+    return replace(dataset, x_train=dataset.x_train[rows], y_train=dataset.y_train[rows])
+
+
+def _dataset(name, arrays):
+    def images(x):
+        return x.reshape(-1, *IMAGE_SHAPES[name]).astype("float32") / 255
+
+    def labels(y):
+        return y.reshape(-1).astype("int64")
+
+    return Dataset(
+        name,
+        CLASS_NAMES[name],
+        images(arrays["x_train"]),
+        labels(arrays["y_train"]),
+        images(arrays["x_test"]),
+        labels(arrays["y_test"]),
+    )
+
+
+def _read_from_folder(folder, name):
+    path = folder / f"{name}.npz"
+    if not path.is_file():
+        raise FileNotFoundError(
+            f"COURSEKIT_DATA is {folder}, but there is no {path.name} in it; make it on a computer with internet: "
+            f"python -m coursekit.data {name} FOLDER."
+        )
+    beside = path.with_suffix(".npz.sha256")
+    return _read(path, name, beside.read_text().split()[0] if beside.is_file() else None)
+
+
+def _read(path, name, sha256):
+    """Read the four arrays of a file, and refuse a file that is not what it should be."""
+    if sha256 and _sha256(path) != sha256:
+        raise ValueError(f"{path} is corrupt: its SHA-256 is not the expected {sha256[:12]}…; copy the file again.")
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            arrays = {array: file[array] for array in ARRAYS}
+    except (KeyError, ValueError, EOFError, OSError, zipfile.BadZipFile) as error:
+        raise ValueError(
+            f"{path} cannot be read as {name} ({error}); make it again: python -m coursekit.data {name} FOLDER."
+        ) from error
+    for half in ("train", "test"):
+        x, y = arrays[f"x_{half}"], arrays[f"y_{half}"]
+        fits = x.dtype == np.uint8 and len(x) == y.size > 0 and x[0].size == np.prod(IMAGE_SHAPES[name])
+        if not fits or not np.isin(y, range(len(CLASS_NAMES[name]))).all():
+            raise ValueError(
+                f"{path} does not hold {name}: x_{half} must be uint8 images of {IMAGE_SHAPES[name]} and y_{half} "
+                f"their labels from 0 to {len(CLASS_NAMES[name]) - 1}."
+            )
+    return arrays
+
+
+def _download(name):
+    import keras
+
+    try:
+        (x_train, y_train), (x_test, y_test) = getattr(keras.datasets, name).load_data()
+    except Exception as error:  # keras raises a bare Exception where the network is missing
+        raise FileNotFoundError(
+            f"{name} is not on this computer and could not be downloaded ({error}); connect to the internet, or set "
+            f"COURSEKIT_DATA to a folder with {name}.npz in it."
+        ) from error
+    return dict(zip(ARRAYS, (x_train, y_train, x_test, y_test), strict=True))
+
+
+def _sha256(path):
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def main():
+    parser = argparse.ArgumentParser(prog="python -m coursekit.data", description="Save a data set for offline use.")
+    parser.add_argument("name", choices=CLASS_NAMES)
+    parser.add_argument("folder")
+    arguments = parser.parse_args()
+    try:
+        print(save(arguments.name, arguments.folder))
+    except (ValueError, OSError) as error:
+        parser.error(str(error))
+
+
+if __name__ == "__main__":
+    main()

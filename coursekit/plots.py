@@ -1,0 +1,83 @@
+"""Figures in one style, with alternative text, readable by colour-blind people."""
+
+import contextlib
+import io
+import itertools
+import pathlib
+
+import matplotlib.pyplot as plt
+import numpy as np
+from IPython.display import Image
+
+STYLE = pathlib.Path(__file__).parent / "assets" / "coursekit.mplstyle"
+MARKERS = "osD^vP*"
+
+
+@contextlib.contextmanager
+def style():
+    """Draw in the course's style inside a ``with`` block; matplotlib's own settings are untouched outside it."""
+    with plt.style.context(STYLE):
+        yield
+
+
+def show(figure, alt):
+    """Turn a matplotlib figure into an image with alternative text, and close it.
+
+    alt: str, what the figure shows, for those who do not see it. Returns an ``IPython.display.Image``: make it the last
+    line of a cell. Raises ValueError for an empty text.
+    """
+    if not alt.strip():
+        raise ValueError("alt is empty; say in a sentence what the figure shows.")
+    buffer = io.BytesIO()
+    # Without the software's name in it, the same figure is the same file under another version.
+    figure.savefig(buffer, format="png", metadata={"Software": None})
+    plt.close(figure)
+    return Image(buffer.getvalue(), format="png", alt=alt)
+
+
+def curves(x, series, *, alt, xlabel, ylabel, title="", categorical=False, ylim=None):
+    """Draw one curve for each named series, its mean over seeds with a band of one standard deviation.
+
+    x: sequence (points,). series: dict from name to array (points, seeds), or (points,) for a single run. categorical:
+    space the points evenly and write x under them. Returns what ``show`` returns.
+    Raises ValueError for a series that does not have one row for each x.
+
+    >>> curves([1, 2], {"frozen": [[0.7, 0.8], [0.8, 0.9]]}, alt="Rising.", xlabel="labels", ylabel="accuracy").format
+    'png'
+    """
+    with style():
+        figure, axes = plt.subplots()
+        positions = np.arange(len(x)) if categorical else np.asarray(x)
+        for (name, numbers), marker in zip(series.items(), itertools.cycle(MARKERS), strict=False):
+            numbers = np.asarray(numbers, "float64")
+            if len(numbers) != len(x):
+                raise ValueError(f"{name} has {len(numbers)} rows for {len(x)} points; it needs one row a point.")
+            numbers = numbers.reshape(len(x), -1)
+            mean, spread = numbers.mean(1), numbers.std(1, ddof=1) if numbers.shape[1] > 1 else 0
+            (line,) = axes.plot(positions, mean, label=name, marker=marker)
+            axes.fill_between(positions, mean - spread, mean + spread, color=line.get_color(), alpha=0.15, lw=0)
+        if categorical:
+            axes.set_xticks(positions, [str(value) for value in x])
+        axes.set(xlabel=xlabel, ylabel=ylabel, title=title, ylim=ylim)
+        axes.legend()
+        return show(figure, alt)
+
+
+def image_grid(images, *, alt, titles=None, columns=10):
+    """Draw images side by side in rows.
+
+    images: (images, height, width, 1 or 3) in [0, 1]. titles: a sequence of str, one an image. Returns what ``show``
+    returns. Raises ValueError where images and titles differ in number or there are no images.
+    """
+    if len(images) == 0 or (titles is not None and len(titles) != len(images)):
+        raise ValueError(f"There are {len(images)} images and {len(titles or [])} titles; give one title an image.")
+    rows = -(-len(images) // columns)
+    with style():
+        figure, axes = plt.subplots(rows, columns, figsize=(0.8 * columns, (1.1 if titles else 0.85) * rows))
+        for axis in np.ravel(axes):
+            axis.set_axis_off()
+        for index, (axis, image) in enumerate(zip(np.ravel(axes), images, strict=False)):
+            axis.imshow(image.squeeze(), cmap="gray", vmin=0, vmax=1)
+            if titles is not None:
+                axis.set_title(titles[index], fontsize=9, loc="center")
+        return show(figure, alt)

@@ -1,0 +1,53 @@
+"""Committed results of measured runs: JSON files in the package, by profile and name.
+
+They are written only while the maintainers' command executes a notebook (``COURSEKIT_RECORD`` is set). A reader's run
+writes nothing.
+"""
+
+import datetime
+import json
+import os
+import pathlib
+
+from coursekit import runtime
+
+FOLDER = pathlib.Path(__file__).parent / "records"
+
+
+def read(name, profile=None):
+    """Return the record ``name`` of a profile (this session's by default), a dict, or None where there is none.
+
+    >>> read("no-such-claim") is None
+    True
+    """
+    path = FOLDER / (profile or runtime.profile()) / f"{name}.json"
+    return json.loads(path.read_text()) if path.is_file() else None
+
+
+def read_all():
+    """Return all records, a dict from (profile, name) to record."""
+    return {(path.parent.name, path.stem): json.loads(path.read_text()) for path in sorted(FOLDER.glob("*/*.json"))}
+
+
+def write(name, record):
+    """Write a record of this session's profile, with the run's backend, device, versions and date under ``"run"``.
+
+    Does nothing unless ``COURSEKIT_RECORD`` is set. A record whose numbers are those on file keeps its file and date.
+    """
+    if "COURSEKIT_RECORD" not in os.environ:
+        return
+    record = json.loads(json.dumps(record, default=lambda array: array.tolist()), parse_float=_six_digits)
+    on_file = read(name) or {}
+    on_file.pop("run", None)
+    if record == on_file:
+        return
+    run = runtime.describe() | {"date": datetime.date.today().isoformat()}
+    path = FOLDER / runtime.profile() / f"{name}.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = path.with_suffix(".unfinished")
+    unfinished.write_text(json.dumps(record | {"run": run}, indent=1, ensure_ascii=False) + "\n")
+    unfinished.replace(path)
+
+
+def _six_digits(text):
+    return float(f"{float(text):.6g}")

@@ -1,0 +1,121 @@
+"""What runs where: profile, seeds, backend and device of a session."""
+
+import contextlib
+import importlib.metadata
+import os
+import platform
+import sys
+from types import SimpleNamespace
+
+PROFILES = ("quick", "full")
+
+
+def profile():
+    """Return the profile of this session, ``"quick"`` or ``"full"``, from ``COURSEKIT_PROFILE``.
+
+    Raises ValueError for any other name.
+
+    >>> profile()
+    'quick'
+    """
+    name = os.environ.get("COURSEKIT_PROFILE", "quick")
+    if name not in PROFILES:
+        raise ValueError(f"COURSEKIT_PROFILE is {name!r}; set it to 'quick' or 'full'.")
+    return name
+
+
+def settings(*, quick, full, seeds):
+    """Choose an experiment's settings by profile.
+
+    quick, full: dicts with the same keys. seeds: int, how many seeds the experiment runs over, the same in both.
+    Returns a namespace with those keys as attributes and ``seeds`` as ``range(seeds)``.
+    Raises ValueError where the two profiles do not name the same settings, or for fewer than one seed.
+
+    >>> settings(quick=dict(epochs=3), full=dict(epochs=60), seeds=3)
+    namespace(epochs=3, seeds=range(0, 3))
+    """
+    if quick.keys() != full.keys():
+        odd = ", ".join(sorted(quick.keys() ^ full.keys()))
+        raise ValueError(f"The quick and the full settings must name the same things; only one of them has: {odd}.")
+    if seeds < 1:
+        raise ValueError(f"seeds is {seeds}; an experiment needs at least one.")
+    return SimpleNamespace(**(quick if profile() == "quick" else full), seeds=range(seeds))
+
+
+def setup(seed=0):
+    """Prepare a notebook: silence start-up logs, fix the seeds, and say in one line what runs where.
+
+    seed: int, given to Python's, NumPy's and the backend's generators.
+    Raises ValueError for an unknown profile, ModuleNotFoundError where no Keras backend is installed.
+    """
+    profile()  # complain before the slow import
+    with _silent_stderr():
+        import keras
+
+        keras.utils.set_random_seed(seed)
+        where = describe()
+    versions = " · ".join(f"{name} {version}" for name, version in where["versions"].items())
+    print(f"{where['profile']} profile on {where['device']} · {versions}")
+
+
+def describe():
+    """Return where this session runs: a dict of ``profile``, ``backend``, ``device`` and ``versions`` by name."""
+    import keras
+
+    backend = keras.backend.backend()
+    versions = {
+        name: importlib.metadata.version(name)
+        for name in ("keras", backend, "convnets-coursekit")
+        if _is_installed(name)
+    }
+    return {
+        "profile": profile(),
+        "backend": backend,
+        "device": _device(backend),
+        "versions": versions | {"python": platform.python_version()},
+    }
+
+
+def _device(backend):
+    """Name the accelerator that the backend sees, else the processor and how many cores we may use."""
+    if backend == "tensorflow":
+        import tensorflow as tf
+
+        gpus = tf.config.list_physical_devices("GPU")
+        if gpus:
+            return tf.config.experimental.get_device_details(gpus[0]).get("device_name", "GPU")
+    elif backend == "jax":
+        import jax
+
+        if jax.default_backend() != "cpu":
+            return jax.devices()[0].device_kind
+    elif backend == "torch":
+        import torch
+
+        if torch.cuda.is_available():
+            return torch.cuda.get_device_name()
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return f"CPU ({cores} cores)"
+
+
+def _is_installed(name):
+    try:
+        importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+        return False
+    return True
+
+
+@contextlib.contextmanager
+def _silent_stderr():
+    """Send file descriptor 2 to nowhere: TensorFlow's C++ start-up logs ignore both Python and the environment."""
+    sys.stderr.flush()
+    saved = os.dup(2)
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nowhere, 2)
+        yield
+    finally:
+        os.dup2(saved, 2)
+        os.close(nowhere)
+        os.close(saved)

@@ -1,0 +1,169 @@
+"""Fitting, repeating over seeds, and gradients: what every experiment of the course does."""
+
+import itertools
+import json
+import os
+import pathlib
+
+import keras
+import numpy as np
+from tqdm.auto import tqdm
+
+
+def compile_classifier(model, learning_rate=1e-3, optimizer=None):
+    """Compile a model that returns logits: Adam, cross-entropy with integer labels, accuracy.
+
+    learning_rate: float or a ``keras.optimizers.schedules.LearningRateSchedule``, for Adam. optimizer: a
+    ``keras.optimizers.Optimizer`` to use instead. Returns the model.
+    """
+    model.compile(
+        optimizer=optimizer or keras.optimizers.Adam(learning_rate),
+        loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+        metrics=["accuracy"],
+        # On a CPU, TensorFlow's XLA compiles a small model for longer than it trains it. JAX cannot do without.
+        jit_compile=False if keras.backend.backend() == "tensorflow" else "auto",
+    )
+    return model
+
+
+def fit(model, x, y, *, epochs, seed, batch_size=32, images_per_epoch=None, validation_data=None, description=None):
+    """Fit a compiled model, with a progress bar where it takes longer than a moment.
+
+    x: (images, ...). y: (images, ...). seed: int, decides the order of the images and all that the layers draw.
+    images_per_epoch: int; a smaller training set is repeated up to it, so that runs on training sets of different size
+    take equally many steps. description: the label of the bar. Returns the history, a dict from ``"loss"``,
+    ``"accuracy"``, ``"val_loss"`` ... to float64 (epochs,). Raises ValueError where there are no images, or not as
+    many labels.
+    """
+    if len(x) == 0 or len(x) != len(y):
+        raise ValueError(
+            f"There are {len(x)} images and {len(y)} labels; training needs as many of both, at least one."
+        )
+    keras.utils.set_random_seed(seed)
+    rows = np.resize(np.random.default_rng(seed).permutation(len(x)), images_per_epoch or len(x))
+    history = model.fit(
+        x[rows],
+        y[rows],
+        batch_size=batch_size,
+        epochs=epochs,
+        validation_data=validation_data,
+        callbacks=[ProgressBar(description)],
+        verbose=0,
+    )
+    return {name: np.array(values, "float64") for name, values in history.history.items()}
+
+
+def restart(model, weights):
+    """Give a compiled model new weights, and make its optimizer forget: a fresh run without compiling again."""
+    model.set_weights(weights)
+    for variable in model.optimizer.variables:
+        if "learning_rate" not in variable.path:
+            variable.assign(keras.ops.zeros_like(variable))
+
+
+class ProgressBar(keras.callbacks.Callback):
+    """A bar over the epochs with the time left; it appears after two seconds and goes away at the end."""
+
+    def __init__(self, description=None):
+        super().__init__()
+        self.description = description
+
+    def on_train_begin(self, logs=None):
+        self.bar = progress(total=self.params["epochs"] * self.params["steps"], desc=self.description, unit="step")
+
+    def on_train_batch_end(self, batch, logs=None):
+        self.bar.update()
+
+    def on_train_end(self, logs=None):
+        self.bar.close()
+
+
+def progress(iterable=None, **options):
+    """A ``tqdm`` bar, silent where notebooks are executed without anybody watching."""
+    unwatched = "PYTEST_VERSION" in os.environ or "COURSEKIT_RECORD" in os.environ
+    return tqdm(iterable, leave=False, delay=2, disable=unwatched, **options)
+
+
+def sweep(run, *choices, seeds, name):
+    """Run an experiment for every combination of choices and every seed, with a progress bar.
+
+    run: function of one value from each of ``choices``, then ``seed=``, to a dict of numbers. choices: iterables.
+    Returns a dict from the combination (a tuple, or the value itself where there is one iterable) to a dict from the
+    number's name to float64 (seeds,).
+
+    Where the environment variable ``COURSEKIT_RESUME`` names a folder, every result is kept there as it comes, and an
+    interrupted sweep of that ``name`` goes on where it stopped. Empty the folder whenever code or settings change.
+
+    >>> sweep(lambda n, seed: {"square": n**2 + seed}, (2, 3), seeds=range(3), name="squares")[3]["square"]
+    array([ 9., 10., 11.])
+    """
+    kept = _Kept(name)
+    results = {}
+    jobs = list(itertools.product(*choices, seeds))
+    for *combination, seed in progress(jobs, desc=name, unit="run"):
+        numbers = kept.get([*combination, seed], lambda: run(*combination, seed=seed))  # noqa: B023 (called at once)
+        key = combination[0] if len(choices) == 1 else tuple(combination)
+        results.setdefault(key, []).append(numbers)
+    return {
+        key: {number: np.array([one[number] for one in of_seeds], "float64") for number in of_seeds[0]}
+        for key, of_seeds in results.items()
+    }
+
+
+class _Kept:
+    """Results on disk, one JSON line each; in memory only, that is nowhere, without ``COURSEKIT_RESUME``."""
+
+    def __init__(self, name):
+        folder = os.environ.get("COURSEKIT_RESUME")
+        self.path = pathlib.Path(folder) / f"{name}.jsonl" if folder else None
+        lines = self.path.read_text().splitlines() if folder and self.path.is_file() else []
+        self.results = {json.dumps(key): value for key, value in map(json.loads, lines)}
+
+    def get(self, key, compute):
+        name = json.dumps(key)
+        if name not in self.results:
+            self.results[name] = compute()
+            if self.path:
+                self.path.parent.mkdir(parents=True, exist_ok=True)
+                with open(self.path, "a") as file:
+                    file.write(json.dumps([key, self.results[name]]) + "\n")
+        return self.results[name]
+
+
+def value_and_grad(function, variables):
+    """Differentiate a scalar with respect to variables, on whichever backend runs. Nothing moves.
+
+    function: callable without arguments that computes a scalar tensor from the variables. What it assigns on the way,
+    the moving averages of batch norm for instance, is dropped on every backend.
+    variables: list of ``keras.Variable``. Returns the value and the list of gradients, backend tensors; None for a
+    variable that the scalar does not depend on becomes zeros.
+
+    >>> x = keras.Variable([1.0, 2.0])
+    >>> value, (gradient,) = value_and_grad(lambda: keras.ops.sum(x**2), [x])
+    >>> keras.ops.convert_to_numpy(gradient).tolist()
+    [2.0, 4.0]
+    """
+
+    def stateless(values):
+        with keras.StatelessScope(state_mapping=list(zip(variables, values, strict=True))):
+            return function()
+
+    values = [keras.ops.convert_to_tensor(variable.value) for variable in variables]
+    backend = keras.backend.backend()
+    if backend == "tensorflow":
+        import tensorflow as tf
+
+        with tf.GradientTape() as tape:
+            tape.watch(values)
+            value = stateless(values)
+        return value, tape.gradient(value, values, unconnected_gradients="zero")
+    if backend == "jax":
+        import jax
+
+        return jax.value_and_grad(stateless)(values)
+    import torch
+
+    values = [value.detach().requires_grad_() for value in values]
+    value = stateless(values)
+    gradients = torch.autograd.grad(value, values, allow_unused=True)
+    return value.detach(), [torch.zeros_like(v) if g is None else g for v, g in zip(values, gradients, strict=True)]

@@ -1,0 +1,271 @@
+"""Transfer learning: features from a trained network, freezing, fine-tuning, and all that lies between the two.
+
+In this module a *layer* is what the lecture counts: a layer with a kernel (convolution, dense, embedding), at any
+depth of nesting. Normalization layers belong to the counted layer below them and share its fate.
+"""
+
+import keras
+from keras import layers
+
+NORMALIZATIONS = (
+    layers.BatchNormalization,
+    layers.GroupNormalization,
+    layers.LayerNormalization,
+    layers.Normalization,
+    layers.RMSNormalization,
+)
+
+
+def convnet(input_shape, num_classes, filters):
+    """Plain convolutional network: convolution, batch norm and ReLU, once for each entry of ``filters``.
+
+    The image is halved by max-pooling wherever ``filters`` grows; global average pooling and a dense layer follow.
+    input_shape: (height, width, channels). Returns a functional model from images to logits (batch, num_classes), with
+    layers named ``conv1``, ``bn1``, ``relu1``, ... ``features``, ``head``.
+
+    The batch-norm momentum is 0.9, not Keras's 0.99: after the one or two hundred steps of a small experiment the
+    moving averages must have arrived.
+
+    >>> convnet((28, 28, 1), 5, filters=(16, 32)).output.shape
+    (None, 5)
+    """
+    x = inputs = keras.Input(input_shape)
+    previous = filters[0]
+    for number, width in enumerate(filters, start=1):
+        if width > previous:
+            x = layers.MaxPooling2D(name=f"pool{number}")(x)
+        x = layers.Conv2D(width, 3, padding="same", use_bias=False, name=f"conv{number}")(x)
+        x = layers.BatchNormalization(momentum=0.9, name=f"bn{number}")(x)
+        x = layers.ReLU(name=f"relu{number}")(x)
+        previous = width
+    x = layers.Flatten(name="features")(x)
+    return keras.Model(inputs, layers.Dense(num_classes, name="head")(x))
+
+
+def feature_extractor(model, layer_names):
+    """Cut a model open at one or several layers: the lecture's "outputs of one or more layers".
+
+    model: functional or sequential, nested ones included. layer_names: a name, or a list of names; a layer of a nested
+    model goes by its own name. Returns a model from the same inputs to that layer's output, or to a list of outputs in
+    the order of the names. It shares the weights of ``model``. Raises ValueError for a name that does not exist, or
+    exists more than once, or a model that is not a graph of layers.
+
+    Source: Donahue et al. 2014, section 3; Razavian et al. 2014.
+
+    >>> model = convnet((28, 28, 1), 5, filters=(16, 32))
+    >>> [tap.shape for tap in feature_extractor(model, ["relu1", "relu2"]).outputs]
+    [(None, 28, 28, 16), (None, 14, 14, 32)]
+    """
+    symbolic_inputs = _inputs(model)
+    names = [layer_names] if isinstance(layer_names, str) else list(layer_names)
+    known = [layer.name for layer in _all_layers(model)]
+    for name in names:
+        if known.count(name) != 1:
+            what = "no layer" if name not in known else "more than one layer"
+            raise ValueError(f"{model.name} has {what} named {name!r}; its layers are {_shorten(known)}.")
+
+    taps = {}
+
+    def call(layer, *args, **kwargs):
+        output = layer(*args, **kwargs)
+        if layer.name in names:
+            taps[layer.name] = output
+        if isinstance(layer, keras.Model) and {inner.name for inner in _all_layers(layer)} & set(names):
+            trace(layer, *args)  # what a nested model computes inside is not part of the outer graph
+        return output
+
+    def trace(graph, inputs):
+        if isinstance(graph, keras.Sequential):
+            for layer in graph.layers:
+                inputs = call(layer, inputs)
+        else:
+            keras.models.clone_model(graph, inputs, clone_function=lambda layer: layer, call_function=call)
+
+    inputs = keras.tree.map_structure(lambda x: keras.Input(batch_shape=x.shape, dtype=x.dtype), symbolic_inputs)
+    trace(model, inputs)
+    outputs = [taps[name] for name in names]
+    return keras.Model(inputs, outputs[0] if isinstance(layer_names, str) else outputs)
+
+
+def transfer_model(source, units, features=None):
+    """Copy a trained model, and put a new dense layer in the place of its last one.
+
+    source: functional or sequential model; it stays as it is. units: int, the new outputs: logits of so many classes,
+    or the values of a regression. features: name of the layer whose output the new layer reads; by default the input
+    of the last layer of ``source``. Returns a model whose new layer is named ``new_head``. Raises ValueError for a
+    model without weights, or a layer that does not exist or does not return vectors.
+
+    >>> source = convnet((28, 28, 1), 5, filters=(16, 32))
+    >>> transfer_model(source, 3).output.shape
+    (None, 3)
+    """
+    _inputs(source)
+    counted_layers(source)
+    copy = keras.models.clone_model(source)
+    copy.set_weights(source.get_weights())
+    body = feature_extractor(copy, features) if features else keras.Model(copy.inputs, copy.layers[-1].input)
+    if len(body.output.shape) != 2:
+        raise ValueError(
+            f"The new layer needs vectors, but {features or 'the input of the last layer'!r} has shape "
+            f"{body.output.shape}; choose the layer after the pooling."
+        )
+    return keras.Model(body.inputs, layers.Dense(units, name="new_head")(body.output))
+
+
+def counted_layers(model):
+    """Return the layers with a kernel, from the bottom to the top, through nested models: what ``freeze`` counts.
+
+    Raises ValueError for a model that has none, or is not built yet.
+
+    >>> [layer.name for layer in counted_layers(convnet((28, 28, 1), 5, filters=(16, 32)))]
+    ['conv1', 'conv2', 'head']
+    """
+    counted = [layer for layer in _leaves(model) if layer.weights and not isinstance(layer, NORMALIZATIONS)]
+    if not counted:
+        raise ValueError(f"{model.name} has no layer with weights; build it, or call it once on data, first.")
+    return counted
+
+
+def freeze(model, n):
+    """Freeze the bottom ``n`` layers of a model, and make all others trainable. Compile the model afterwards.
+
+    A frozen batch norm also stops following the batch: it uses its moving averages, and keeps them. (In Keras
+    ``trainable=False`` does both.)
+    n: int from 0, which fine-tunes everything, to the number of ``counted_layers(model)``, which trains nothing.
+    Returns the model. Raises ValueError for n out of range or a model without weights.
+
+    Source: Yosinski et al. 2014, section 3.
+
+    >>> model = freeze(convnet((28, 28, 1), 5, filters=(16, 32)), 2)
+    >>> [variable.path for variable in model.trainable_variables]
+    ['head/kernel', 'head/bias']
+    """
+    groups = _groups(model)
+    if n not in range(len(groups) + 1):
+        raise ValueError(
+            f"n is {n}; {model.name} has {len(groups)} layers with weights, so n must be 0 to {len(groups)}."
+        )
+    # A nested model with trainable=False hides its layers whatever they say, hence all are woken first.
+    model.trainable = True
+    for group in groups[:n]:
+        for layer in group:
+            layer.trainable = False
+    return model
+
+
+def unfreeze_top(model, n):
+    """Make the top ``n`` layers of a model trainable, and freeze all below. Compile the model afterwards.
+
+    Returns the model. Raises ValueError as ``freeze`` does, of which this is the other way to count.
+
+    >>> model = unfreeze_top(convnet((28, 28, 1), 5, filters=(16, 32)), 1)
+    >>> [variable.path for variable in model.trainable_variables]
+    ['head/kernel', 'head/bias']
+    """
+    total = len(counted_layers(model))
+    if n not in range(total + 1):
+        raise ValueError(f"n is {n}; {model.name} has {total} layers with weights, so n must be 0 to {total}.")
+    return freeze(model, total - n)
+
+
+def layerwise_optimizer(model, learning_rate, decay, optimizer=keras.optimizers.Adam):
+    """An optimizer with its own learning rate for every layer: between freezing and fine-tuning.
+
+    The top layer learns at ``learning_rate``, each layer below at ``decay`` times the rate of the one above it (Howard
+    and Ruder 2018, section 3.2). With ``decay=1`` this is ordinary fine-tuning. With ``decay=0`` all but the top layer
+    are frozen, which this function also does with ``freeze``: a rate of zero alone would let batch norm drift.
+
+    learning_rate: float or a ``keras.optimizers.schedules.LearningRateSchedule``, which keeps the ratios between the
+    layers; the callback ``LearningRateScheduler`` cannot. decay: float in [0, 1]. optimizer: class of each layer's
+    optimizer. Returns a ``keras.optimizers.MultiOptimizer``, the top layer's optimizer first. Raises ValueError for a
+    decay out of range, a model without weights, or two layers with the same path.
+
+    >>> model = convnet((28, 28, 1), 5, filters=(16, 32))
+    >>> [round(float(o.learning_rate), 6) for o in layerwise_optimizer(model, 0.01, decay=0.1).optimizers]
+    [0.01, 0.001, 0.0001]
+    """
+    if not 0 <= decay <= 1:
+        raise ValueError(f"decay is {decay}; it must be from 0, which freezes, to 1, which fine-tunes.")
+    groups = _groups(model)
+    freeze(model, len(groups) - 1 if decay == 0 else 0)
+    by_path = {}
+    for distance, group in enumerate(reversed(groups)):
+        of_group = optimizer(_scale(learning_rate, decay**distance))
+        for variable in (variable for layer in group for variable in layer.trainable_variables):
+            if variable.path in by_path:
+                raise ValueError(
+                    f"{model.name} has two weights with the path {variable.path!r}; rename one of the layers."
+                )
+            by_path[variable.path] = of_group
+    strays = [variable.path for variable in model.trainable_variables if variable.path not in by_path]
+    if strays:
+        raise ValueError(f"The weight {strays[0]!r} of {model.name} is in none of its layers; move it into a layer.")
+    default = next(iter(by_path.values()))  # Keras wants one; here it is the top layer's, and no other weight needs it
+    return keras.optimizers.MultiOptimizer(keras.optimizers.OptimizerMap(default, by_path))
+
+
+@keras.saving.register_keras_serializable("coursekit")
+class ScaledSchedule(keras.optimizers.schedules.LearningRateSchedule):
+    """A learning-rate schedule times a constant, so that the layers' rates keep their ratios."""
+
+    def __init__(self, schedule, scale):
+        self.schedule = schedule
+        self.scale = scale
+
+    def __call__(self, step):
+        return self.schedule(step) * self.scale
+
+    def get_config(self):
+        return {"schedule": keras.saving.serialize_keras_object(self.schedule), "scale": self.scale}
+
+    @classmethod
+    def from_config(cls, config):
+        return cls(keras.saving.deserialize_keras_object(config["schedule"]), config["scale"])
+
+
+def _scale(learning_rate, scale):
+    if isinstance(learning_rate, keras.optimizers.schedules.LearningRateSchedule):
+        return ScaledSchedule(learning_rate, scale)
+    return learning_rate * scale
+
+
+def _groups(model):
+    """The leaves of a model by counted layer: each with its normalizations, the lowest also with those below."""
+    counted = {id(layer) for layer in counted_layers(model)}
+    groups, below = [], []
+    for layer in _leaves(model):
+        if id(layer) in counted:
+            groups.append([*below, layer])
+            below = []
+        elif groups:
+            groups[-1].append(layer)
+        else:
+            below.append(layer)
+    return groups
+
+
+def _leaves(model):
+    """The layers of a model that are not themselves models, in order and each once."""
+    return list(dict.fromkeys(layer for layer in _all_layers(model) if not isinstance(layer, keras.Model)))
+
+
+def _all_layers(model):
+    for layer in model.layers:
+        yield layer
+        if isinstance(layer, keras.Model):
+            yield from _all_layers(layer)
+
+
+def _inputs(model):
+    """The symbolic inputs of a functional or sequential model; ValueError for any other."""
+    try:
+        return model.inputs[0] if isinstance(model, keras.Sequential) else model.input
+    except (AttributeError, TypeError, ValueError) as error:
+        raise ValueError(
+            f"{model.name} is not a graph of layers with known shapes; make it with keras.Model(inputs, outputs), "
+            f"or with keras.Sequential and a keras.Input in it."
+        ) from error
+
+
+def _shorten(names):
+    return ", ".join(names) if len(names) <= 12 else ", ".join([*names[:6], "...", *names[-5:]])
