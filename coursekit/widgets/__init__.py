@@ -1,0 +1,11 @@
+"""What a reader operates: a question before each experiment, a figure to explore, a panel to run one's own settings.
+
+Quizzes and explorers compute in the browser and need no kernel; ``base`` says how one JavaScript module serves both the
+static page and Jupyter. The "your turn" panel trains for real and needs one.
+"""
+
+from coursekit.widgets.quiz import Quiz
+from coursekit.widgets.transfer_explorer import TransferExplorer
+from coursekit.widgets.your_turn import Interrupted, YourTurn
+
+__all__ = ["Interrupted", "Quiz", "TransferExplorer", "YourTurn"]

@@ -1,0 +1,21 @@
+// html("p", {class: "lead", onclick: f}, "text", child) and the same for svg(...).
+// Text always becomes a text node, so that nothing in a widget's state is ever read as markup.
+const maker = (namespace) => (tag, attributes = {}, ...children) => {
+  const node = document.createElementNS(namespace, tag);
+  for (const [name, value] of Object.entries(attributes)) {
+    if (name.startsWith("on")) node.addEventListener(name.slice(2), value);
+    else node.setAttribute(name, value);
+  }
+  node.append(...children);
+  return node;
+};
+
+export const html = maker("http://www.w3.org/1999/xhtml");
+export const svg = maker("http://www.w3.org/2000/svg");
+
+// Puts a widget's nodes in the element that its host gave it.
+export function mount(el, ...nodes) {
+  el.classList.add("coursekit-widget");
+  el.dataset.lmSuppressShortcuts = "true"; // else JupyterLab takes arrow keys and letters for itself
+  el.append(...nodes);
+}
