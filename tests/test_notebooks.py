@@ -1,4 +1,4 @@
-"""Hygiene of the committed chapters: what a reader sees is what ran, in order, with nothing of the machine left in it."""
+"""Hygiene of the committed chapters: what a reader sees is what ran, in order, with nothing of the machine in it."""
 
 import re
 
@@ -13,7 +13,10 @@ LONGEST_CELL = 40
 CLAIM_CALL = re.compile(r"\bclaims\.(?:check|recorded)\(\s*\"([\w-]+)\"")
 
 
-@pytest.fixture(params=sorted(ROOT.glob(notebooks.CHAPTERS)), ids=lambda path: path.stem)
+CHAPTERS = sorted(ROOT.glob(notebooks.CHAPTERS))
+
+
+@pytest.fixture(params=CHAPTERS, ids=lambda path: path.stem)
 def notebook(request):
     return nbformat.read(request.param, as_version=4)
 
@@ -72,3 +75,13 @@ def test_claims_are_compared(notebook):
     for cell in notebooks.code_cells(notebook):
         tagged = "nbval-check-output" in cell.metadata.get("tags", [])
         assert tagged == bool(claims_in(cell)), f"claims and the tag go together: `{notebooks.head(cell)}`"
+
+
+def test_each_claim_is_checked_in_its_chapter():
+    checked = {}
+    for path in CHAPTERS:
+        for cell in notebooks.code_cells(nbformat.read(path, as_version=4)):
+            checked |= dict.fromkeys(claims_in(cell), path.stem)
+    assert checked.keys() == claims.load().keys()
+    for claim_id, chapter in checked.items():
+        assert chapter[3:].startswith(claims.load()[claim_id].chapter), f"{claim_id} is checked in {chapter}"

@@ -1,7 +1,111 @@
 """The built site: every link leads somewhere, nothing comes from another host, and each page works in a browser."""
 
+from types import SimpleNamespace
+from urllib.parse import unquote, urlsplit
 
-def test_smoke(site, browser):
-    page = browser.new_page()
-    page.goto(f"{site.url}/index.html")
-    assert "Claim" in page.title()
+import pytest
+import repository_address
+import yaml
+from axe_core_python.sync_playwright import Axe
+from bs4 import BeautifulSoup
+from conftest import ROOT
+
+WIDE = {"width": 1280, "height": 900}
+PHONE = {"width": 390, "height": 844}
+
+
+def pages():
+    toc = yaml.safe_load((ROOT / "_toc.yml").read_text())
+    return [toc["root"], *(chapter["file"] for part in toc["parts"] for chapter in part["chapters"])]
+
+
+@pytest.fixture(scope="module", params=pages())
+def name(request):
+    return request.param
+
+
+@pytest.fixture(scope="module", params=["light", "dark"])
+def visit(request, name, site, browser):
+    """A page open in the browser, once in each theme, with all that went wrong while it loaded."""
+    page = browser.new_page(viewport=WIDE, color_scheme=request.param)
+    wrong = []
+    page.on("console", lambda message: wrong.append(message.text) if message.type == "error" else None)
+    page.on("pageerror", lambda error: wrong.append(str(error)))
+    page.on("requestfailed", lambda request: wrong.append(f"failed: {request.url}"))
+    page.on(
+        "response", lambda response: wrong.append(f"{response.status}: {response.url}") if not response.ok else None
+    )
+    page.on("request", lambda request: wrong.append(f"external: {request.url}") if is_external(request.url) else None)
+    page.goto(f"{site.url}/{name}.html", wait_until="networkidle")
+    yield SimpleNamespace(page=page, wrong=wrong)
+    page.close()
+
+
+def is_external(url):
+    return urlsplit(url).scheme in ("http", "https", "ws") and urlsplit(url).hostname != "127.0.0.1"
+
+
+def test_it_loads_without_a_complaint(visit):
+    assert visit.wrong == []
+
+
+def test_maths_is_drawn(visit):
+    if visit.page.locator(".math").count():
+        visit.page.wait_for_function("window.MathJax?.startup?.promise")
+        visit.page.evaluate("MathJax.startup.promise")
+    assert visit.page.locator(".math:not(:has(mjx-container))").count() == 0
+    assert visit.page.locator("mjx-merror, [data-mjx-error]").count() == 0
+
+
+def test_it_is_accessible(visit):
+    violations = Axe().run(visit.page)["violations"]
+    assert [(rule["id"], node["html"]) for rule in violations for node in rule["nodes"]] == []
+
+
+def test_it_fits_a_phone(visit):
+    visit.page.set_viewport_size(PHONE)
+    width = visit.page.evaluate("document.documentElement.scrollWidth")
+    visit.page.set_viewport_size(WIDE)
+    assert width <= PHONE["width"], "the page scrolls sideways"
+
+
+def test_its_links_lead_somewhere(site, name):
+    page = site.html / f"{name}.html"
+    broken = []
+    for target in targets(page):
+        parts = urlsplit(target)
+        if parts.scheme or parts.netloc:
+            continue
+        file = (page.parent / unquote(parts.path)).resolve() if parts.path else page
+        if not file.is_file() or (parts.fragment and file.suffix == ".html" and parts.fragment not in ids(file)):
+            broken.append(target)
+    assert broken == []
+
+
+def test_it_takes_nothing_from_elsewhere(site, name):
+    soup = BeautifulSoup((site.html / f"{name}.html").read_text("utf-8"), "html.parser")
+    loaded = [
+        tag.get("src") or tag.get("href") for tag in soup.select("script[src], img, link[rel~=stylesheet], iframe")
+    ]
+    assert [url for url in loaded if is_external(url)] == []
+
+
+def test_no_source_file_is_published(site):
+    assert [path.name for path in (site.html / "_static").rglob("*") if path.suffix in (".py", ".toml", ".pyc")] == []
+
+
+def test_a_fork_points_at_itself(monkeypatch):
+    address = repository_address.address
+    assert address().startswith("https://github.com/")
+    monkeypatch.setenv("GITHUB_REPOSITORY", "someone/their-fork")
+    assert address() == "https://github.com/someone/their-fork"
+
+
+def targets(page):
+    soup = BeautifulSoup(page.read_text("utf-8"), "html.parser")
+    return {tag.get("href") or tag.get("src") for tag in soup.select("a[href], img[src], script[src], link[href]")}
+
+
+def ids(page):
+    soup = BeautifulSoup(page.read_text("utf-8"), "html.parser")
+    return {tag["id"] for tag in soup.select("[id]")}

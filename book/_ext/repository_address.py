@@ -17,6 +17,7 @@ def address():
 def configure(app, config):
     config.html_theme_options["repository_url"] = address()
 
+
 def fill_in(app, document, source):
     """Write the address where a page says `{{ repository }}`, code blocks included."""
     source[0] = source[0].replace("{{ repository }}", address())

@@ -1,0 +1,156 @@
+"""The ledger of claims, from `claims.toml` and the records alone: no notebook runs, no Keras is imported.
+
+`{claims-ledger}` lists every claim by chapter with its numbers; `{claims-summary}` counts the verdicts.
+"""
+
+import json
+import math
+import statistics
+from collections import Counter
+from itertools import groupby
+from pathlib import Path
+
+from docutils import nodes
+from sphinx.addnodes import pending_xref
+from sphinx.errors import SphinxError
+from sphinx.util.docutils import SphinxDirective
+
+from coursekit import claims, records
+
+PROFILES = ("quick", "full")
+COLUMNS = ("Verdict", "Claim", "Quick", "Full")
+SIGNS = {"greater": ">", "equal": "="}
+
+
+class LedgerError(SphinxError):
+    category = "Ledger"
+
+
+class ClaimsDirective(SphinxDirective):
+    """Base of both: reads claims and records, and has the page rebuilt when they change."""
+
+    def read(self):
+        # A folder's date changes with the files in it, so that a new record is noticed too.
+        for path in (claims.STATEMENTS, *records.FOLDER.glob("*"), *records.FOLDER.glob("*/*.json")):
+            self.env.note_dependency(str(path))
+        try:
+            return claims.load(), claims.verify()
+        except ValueError as error:
+            raise LedgerError(str(error)) from None
+
+
+class Ledger(ClaimsDirective):
+    def run(self):
+        stated, measured = self.read()
+        return [
+            self.chapter(topic, list(of_chapter), measured)
+            for topic, of_chapter in groupby(stated.values(), key=lambda claim: claim.chapter)
+        ]
+
+    def chapter(self, topic, stated, measured):
+        page, title = chapter_page(Path(self.env.srcdir), topic)
+        section = nodes.section("", nodes.title("", title), ids=[topic])
+        link = pending_xref(
+            "", nodes.inline("", title), refdomain="std", reftype="doc", reftarget=page, refexplicit=True
+        )
+        section += nodes.paragraph("", "", text("Measured in the chapter "), link, text("."))
+        section += table(COLUMNS, [self.row(claim, measured) for claim in stated], classes=["ledger"])
+        return section
+
+    def row(self, claim, measured):
+        by_profile = {profile: measured.get((profile, claim.id)) for profile in PROFILES}
+        verdict = headline(claim, measured)
+        statement = nodes.paragraph("", claim.statement, classes=["statement"])
+        place = nodes.paragraph(
+            "", "", nodes.literal("", claim.id), text(f" · lecture: {claim.lecture}"), classes=["place"]
+        )
+        cells = [[nodes.paragraph("", "", badge(verdict))], [statement, place]]
+        if claim.reason:
+            cells[1].append(nodes.paragraph("", claim.reason, classes=["reason"]))
+        for record in by_profile.values():
+            cells.append(
+                numbers(record, verdict) if record else [nodes.paragraph("", "not measured", classes=["place"])]
+            )
+        # `[...](#transfer-sweep-n)` in any page leads here.
+        self.env.get_domain("std").labels[claim.id] = (self.env.docname, claim.id, claim.statement)
+        return claim.id, cells
+
+
+class Summary(ClaimsDirective):
+    def run(self):
+        stated, measured = self.read()
+        counts = Counter(headline(claim, measured) for claim in stated.values())
+        items = [
+            nodes.list_item(
+                "", nodes.paragraph("", "", nodes.strong("", str(counts[verdict])), text(" "), badge(verdict))
+            )
+            for verdict in claims.VERDICTS
+            if counts[verdict]
+        ]
+        return [nodes.bullet_list("", *items, classes=["claims-summary"])]
+
+
+def headline(claim, measured):
+    """Return a claim's verdict in the profile that every reader can run, else in the other."""
+    record = measured.get(("quick", claim.id)) or measured["full", claim.id]
+    return record["verdict"]
+
+
+def chapter_page(folder, topic):
+    """Return the page of a topic's chapter and its title: a chapter's name begins with its number and its topic."""
+    found = sorted(folder.glob(f"[0-9]*-{topic}*.ipynb"))
+    if not found:
+        raise LedgerError(f"There are claims of {topic!r}, but no chapter whose name begins with it.")
+    first = json.loads(found[0].read_text("utf-8"))["cells"][0]["source"]
+    return found[0].stem, "".join(first).partition("\n")[0].lstrip("# ")
+
+
+def numbers(record, verdict):
+    """Return the contents of a cell: what each condition compared, and over how many seeds."""
+    seeds = max(len(series) for condition in record["conditions"] for series in condition["values"].values())
+    lines = [nodes.paragraph("", condition_line(condition)) for condition in record["conditions"]]
+    own = [badge(record["verdict"]), text(" ")] if record["verdict"] != verdict else []
+    where = f"{seeds} seeds · {record['run']['device']} · {record['run']['date']}"
+    return [*lines, nodes.paragraph("", "", *own, text(where), classes=["place"])]
+
+
+def condition_line(condition):
+    (first, left), (second, right) = condition["values"].items()
+    line = f"{words(first)} {mean(left)} {SIGNS[condition['relation']]} {words(second)} {mean(right)}"
+    return line if condition["outcome"] == "holds" else f"{line}: {condition['outcome']}"
+
+
+def mean(series):
+    """Write per-seed numbers as mean ± standard deviation, to two digits of the latter; equal numbers, as one."""
+    spread = statistics.stdev(series)
+    if spread == 0:
+        return f"{series[0]:,.0f}" if series[0] == round(series[0]) else f"{series[0]:.6g}"
+    decimals = max(0, 1 - math.floor(math.log10(spread)))
+    return f"{statistics.mean(series):,.{decimals}f}\N{NO-BREAK SPACE}±\N{NO-BREAK SPACE}{spread:,.{decimals}f}"
+
+
+def words(name):
+    return name.replace("_", " ")
+
+
+def text(content):
+    return nodes.Text(content)
+
+
+def badge(verdict):
+    return nodes.inline("", verdict, classes=["verdict", verdict])
+
+
+def table(heads, rows, classes):
+    """Build a table; each row is its id and its cells, each cell a list of nodes."""
+    group = nodes.tgroup("", *(nodes.colspec("", colwidth=1) for _ in heads), cols=len(heads))
+    head = nodes.row("", *(nodes.entry("", nodes.paragraph("", name)) for name in heads))
+    body = [nodes.row("", *(nodes.entry("", *cell) for cell in cells), ids=[row_id]) for row_id, cells in rows]
+    group += [nodes.thead("", head), nodes.tbody("", *body)]
+    return nodes.table("", group, classes=classes)
+
+
+def setup(app):
+    app.add_directive("claims-ledger", Ledger)
+    app.add_directive("claims-summary", Summary)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}
