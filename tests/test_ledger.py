@@ -1,4 +1,4 @@
-"""The ledger page: numbers as they stand in the records, and a build that fails in one sentence where they do not fit."""
+"""The ledger page: numbers as they stand in the records, and a build that fails in a sentence where they do not fit."""
 
 import json
 import os
