@@ -16,6 +16,7 @@ export const svg = maker("http://www.w3.org/2000/svg");
 // Puts a widget's nodes in the element that its host gave it.
 export function mount(el, ...nodes) {
   el.classList.add("coursekit-widget");
-  el.dataset.lmSuppressShortcuts = "true"; // else JupyterLab takes arrow keys and letters for itself
+  // Else JupyterLab takes arrow keys and letters for itself; it looks at the focused element, not above it.
+  el.addEventListener("focusin", (event) => event.target.setAttribute("data-lm-suppress-shortcuts", "true"));
   el.append(...nodes);
 }

@@ -36,6 +36,8 @@ class YourTurn(ipywidgets.VBox):
     """
 
     def __init__(self, run, draw, **controls):
+        if not controls:
+            raise ValueError("The panel needs at least one control: its name, and the values to choose from.")
         self._run, self._draw = run, draw
         self._controls = {name: control(name, choices) for name, choices in controls.items()}
         self._runs = []
@@ -49,17 +51,27 @@ class YourTurn(ipywidgets.VBox):
         self._bar = ipywidgets.IntProgress(layout={"visibility": "hidden"})
         self._status = ipywidgets.HTML()
         self._figure = ipywidgets.HTML()
+        for each in self._controls.values():
+            each.observe(self._ready, "value")
         buttons = [self._run_button] if self._in_colab else [self._run_button, self._stop_button]
         wrap = ipywidgets.Layout(flex_flow="row wrap", align_items="center")
         super().__init__(
             [
                 ipywidgets.HTML("<strong>Your turn</strong>"),
-                ipywidgets.Box([*self._controls.values()], layout=wrap),
+                ipywidgets.VBox([*self._controls.values()]),
                 ipywidgets.Box([*buttons, self._bar, self._status], layout=wrap),
                 self._figure,
             ]
         )
         self._show([])
+        self._ready()
+
+    def _settings(self):
+        return {name: control.value for name, control in self._controls.items()}
+
+    def _ready(self, _change=None):
+        if not self._run_button.disabled:
+            self._say(f"Ready to run with {words(self._settings())}.", role="status")
 
     def _start(self, _button):
         if self._run_button.disabled:
@@ -68,11 +80,10 @@ class YourTurn(ipywidgets.VBox):
         self._stopped.clear()
         self._bar.value, self._bar.layout.visibility = 0, "visible"
         self._say("Running. To stop: Runtime, Interrupt execution." if self._in_colab else "Running.")
-        settings = {name: control.value for name, control in self._controls.items()}
         if self._in_colab:
-            self._work(settings)
+            self._work(self._settings())
         else:
-            threading.Thread(target=self._work, args=[settings], daemon=True).start()
+            threading.Thread(target=self._work, args=[self._settings()], daemon=True).start()
 
     def _work(self, settings):
         self._started = time.monotonic()
@@ -87,7 +98,7 @@ class YourTurn(ipywidgets.VBox):
             self._say(f"Finished in {time.monotonic() - self._started:.0f} s.", role="alert")
         finally:
             self._bar.layout.visibility = "hidden"
-            self._run_button.disabled, self._stop_button.disabled = False, True
+            self._stop_button.disabled, self._run_button.disabled = True, False
 
     def _progress(self, fraction):
         if self._stopped.is_set():
@@ -104,7 +115,7 @@ class YourTurn(ipywidgets.VBox):
         png = io.BytesIO()
         figure.savefig(png, format="png", bbox_inches="tight")
         plt.close(figure)
-        yours = "; ".join(", ".join(f"{name} {value}" for name, value in settings.items()) for settings, _ in runs)
+        yours = "; ".join(words(settings) for settings, _ in runs)
         alt = f"The recorded results and yours ({yours})" if runs else "The recorded results"
         source = f"data:image/png;base64,{base64.b64encode(png.getvalue()).decode()}"
         self._figure.value = f'<img style="max-width: 100%" alt="{html.escape(alt)}" src="{source}">'
@@ -118,7 +129,7 @@ class YourTurn(ipywidgets.VBox):
 
     def _repr_mimebundle_(self, **kwargs):
         # ipywidgets 7 (Colab) displays without asking for this: there, only the live panel is stored.
-        settings = ", ".join(html.escape(control.description) for control in self._controls.values())
+        settings = html.escape(", ".join(self._controls).replace("_", " "))
         note = (
             '<div class="coursekit-widget" role="note"><p><strong>Your turn.</strong> Run this chapter in Jupyter, '
             f"Binder or Colab to use this panel: choose settings ({settings}), press Run, and see your result over the "
@@ -128,10 +139,15 @@ class YourTurn(ipywidgets.VBox):
 
 
 def control(name, choices):
-    """An ipywidget as it is, or a menu of the values."""
+    """An ipywidget as it is, or one button a value: JupyterLab takes the arrow keys from a menu or a slider."""
     if isinstance(choices, ipywidgets.ValueWidget):
         return choices
     if not isinstance(choices, Sequence) or isinstance(choices, str) or len(choices) < 2:
         raise ValueError(f"The control {name!r} needs two or more values to choose from, or an ipywidget.")
-    style = {"description_width": "initial"}
-    return ipywidgets.Dropdown(options=list(choices), description=name.replace("_", " "), style=style)
+    style = {"description_width": "initial", "button_width": "auto"}
+    return ipywidgets.ToggleButtons(options=list(choices), description=name.replace("_", " "), style=style)
+
+
+def words(settings):
+    """``{"frozen_layers": 3, "labels": 5}`` as "frozen layers 3, labels 5"."""
+    return ", ".join(f"{name} {value}" for name, value in settings.items()).replace("_", " ")
