@@ -28,7 +28,7 @@ serve: book  ## build the site and serve it on http://localhost:8000
 
 test: lint unit  ## check everything: lint, unit tests on two backends, site, notebooks
 	$(PYTEST) -m "site" tests
-	$(PYTEST) -m "replay" tests
+	$(PYTEST) -m "replay" -n $(JOBS) tests
 	@$(MAKE) --no-print-directory replay
 
 check: lint unit  ## check everything but notebooks and browser

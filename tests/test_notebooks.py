@@ -39,6 +39,7 @@ def test_no_cell_complained(notebook):
     for cell in notebooks.code_cells(notebook):
         assert all(output.output_type != "error" for output in cell.outputs), notebooks.head(cell)
         assert all(output.get("name") != "stderr" for output in cell.outputs), notebooks.head(cell)
+        assert all("WARNING" not in output.get("text", "") for output in cell.outputs), notebooks.head(cell)
 
 
 def test_it_is_normalised(notebook):
