@@ -14,7 +14,8 @@ from playwright.sync_api import expect
 PANEL = """
 import coursekit
 coursekit.setup()
-import keras, numpy as np, matplotlib.pyplot as plt
+import keras, numpy as np
+from coursekit import plots
 from coursekit.widgets import Quiz, YourTurn
 
 images = np.random.default_rng(0).normal(size=(512, 20)).astype("float32")
@@ -28,11 +29,8 @@ def run(progress, epochs, learning_rate):
     return model.fit(images, classes, epochs=epochs, verbose=0, callbacks=[tell]).history["accuracy"]
 
 def draw(runs):
-    figure, axes = plt.subplots(figsize=(5, 2))
-    axes.plot([0.5, 0.7, 0.8])
-    for settings, accuracy in runs:
-        axes.plot(accuracy)
-    return figure
+    series = {"recorded": [0.5, 0.7, 0.8]} | {f"yours {settings}": accuracy for settings, accuracy in runs}
+    return plots.curves([1, 2, 3], series, alt=f"Accuracy: recorded, {runs}", xlabel="epochs", ylabel="accuracy")
 
 YourTurn(run, draw, epochs=(1, 3, 2_000), learning_rate=(0.001, 0.01))
 """
@@ -75,7 +73,7 @@ def test_panel_and_quiz_work_in_jupyterlab(lab, browser):
     expect(page.get_by_text("Ready to run with epochs 3, learning rate 0.001.")).to_be_visible()
     run.click()
     expect(page.get_by_text("Finished in")).to_be_visible(timeout=30_000)
-    expect(page.get_by_alt_text("The recorded results and yours (epochs 3, learning rate 0.001)")).to_be_visible()
+    expect(page.get_by_alt_text("Accuracy: recorded, [({'epochs': 3, 'learning_rate': 0.001}")).to_be_visible()
 
     # It is stopped in the middle of training, from the keyboard, and can run again.
     page.get_by_role("button", name="2000", exact=True).press("Enter")

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from axe_core_python.sync_playwright import Axe
 from conftest import ROOT, serve
-from matplotlib.figure import Figure
+from IPython.display import Image
 from playwright.sync_api import expect
 
 from coursekit.widgets import Interrupted, Quiz, TransferExplorer, YourTurn, quiz
@@ -88,8 +88,12 @@ def test_missing_results_get_one_sentence():
         TransferExplorer({"digits": {"frozen": [0, 1]}})
 
 
+def image(alt):
+    return Image(b"a picture", format="png", alt=alt)
+
+
 def panel(run=lambda progress, **settings: settings, **controls):
-    return YourTurn(run, lambda runs: Figure(), **(controls or {"labels": (2, 5), "frozen_layers": range(7)}))
+    return YourTurn(run, lambda runs: image("Curves."), **(controls or {"labels": (2, 5), "frozen_layers": range(7)}))
 
 
 def displays():
@@ -155,7 +159,7 @@ def test_a_run_gets_the_settings_and_is_drawn_over_the_others(host):
 
     def draw(runs):
         drawn.append(list(runs))
-        return Figure()
+        return image(f'{len(runs)} "runs"')
 
     panel = YourTurn(run, draw, labels=(2, 5), rate=ipywidgets.FloatText(0.5))
     assert drawn == [[]]
@@ -165,14 +169,14 @@ def test_a_run_gets_the_settings_and_is_drawn_over_the_others(host):
     assert "Finished" in run_to_end(panel)
     one, two = ({"labels": 2, "rate": 0.5}, 1.0), ({"labels": 5, "rate": 0.5}, 2.5)
     assert drawn == [[], [one], [one, two]]
-    assert "yours (labels 2, rate 0.5; labels 5, rate 0.5)" in panel._figure.value
+    assert 'alt="2 &quot;runs&quot;"' in panel._figure.value
 
 
 def test_a_run_that_fails_says_why_and_can_be_run_again(host):
     def fail(progress, **settings):
-        raise RuntimeError("no <memory> left")
+        raise RuntimeError("no <memory> left\nand pages of details")
 
-    assert "The run failed: RuntimeError: no &lt;memory&gt; left" in run_to_end(panel(fail))
+    assert "The run failed: RuntimeError: no &lt;memory&gt; left</span>" in run_to_end(panel(fail))
 
 
 def test_stop_ends_a_run_between_two_steps():
@@ -205,6 +209,11 @@ def test_a_bad_control_gets_one_sentence(choices):
 def test_a_panel_without_controls_gets_one_sentence():
     with pytest.raises(ValueError, match="The panel needs at least one control"):
         YourTurn(run=None, draw=None)
+
+
+def test_a_draw_without_an_image_gets_one_sentence():
+    with pytest.raises(ValueError, match="draw must return an image"):
+        YourTurn(run=None, draw=lambda runs: None, rate=(0.1, 1))
 
 
 # On a static page

@@ -2,14 +2,13 @@
 
 import base64
 import html
-import io
 import sys
 import threading
 import time
 from collections.abc import Sequence
 
 import ipywidgets
-import matplotlib.pyplot as plt
+from IPython.display import Image
 
 
 class Interrupted(Exception):
@@ -21,13 +20,19 @@ class YourTurn(ipywidgets.VBox):
 
     ``run(progress=progress, **settings)`` trains and returns any result. It calls ``progress(fraction)`` between
     its steps, which moves the bar and raises ``Interrupted`` once Stop was pressed.
-    ``draw(runs)`` returns a matplotlib figure of the recorded results and of ``runs``, a list of
-    ``(settings, result)``, empty at first.
+    ``draw(runs)`` returns an image, as the functions of ``coursekit.plots`` do, of the recorded results and of
+    ``runs``, a list of ``(settings, result)``, empty at first.
     Each further argument is a control: the values to choose from, or an ipywidget that has a value. Anything else
     raises ``ValueError``.
 
-    >>> panel = YourTurn(run=lambda progress, rate: rate, draw=lambda runs: plt.figure(), rate=(0.01, 0.1))
-    >>> panel
+    >>> from coursekit import plots
+    >>> def run(progress, rate):
+    ...     return [rate, 2 * rate]
+    >>> def draw(runs):
+    ...     yours = {f"yours, rate {settings['rate']}": result for settings, result in runs}
+    ...     series = {"recorded": [0.1, 0.3]} | yours
+    ...     return plots.curves([1, 2], series, alt="Rising.", xlabel="epochs", ylabel="accuracy")
+    >>> YourTurn(run, draw, rate=(0.01, 0.1))
     YourTurn(rate)
 
     In Jupyter the run has a thread of its own, because a busy kernel hears of no button. Colab does not show what
@@ -93,7 +98,7 @@ class YourTurn(ipywidgets.VBox):
         except (Interrupted, KeyboardInterrupt):
             self._say(f"Stopped at {self._bar.value} %; nothing was drawn.", role="alert")
         except Exception as error:
-            self._say(f"The run failed: {type(error).__name__}: {error}", role="alert")
+            self._say(f"The run failed: {type(error).__name__}: {error}".splitlines()[0], role="alert")
         else:
             self._say(f"Finished in {time.monotonic() - self._started:.0f} s.", role="alert")
         finally:
@@ -111,14 +116,11 @@ class YourTurn(ipywidgets.VBox):
 
     def _show(self, runs):
         """Draws the runs, and keeps them only if that worked."""
-        figure = self._draw(runs)
-        png = io.BytesIO()
-        figure.savefig(png, format="png", bbox_inches="tight")
-        plt.close(figure)
-        yours = "; ".join(words(settings) for settings, _ in runs)
-        alt = f"The recorded results and yours ({yours})" if runs else "The recorded results"
-        source = f"data:image/png;base64,{base64.b64encode(png.getvalue()).decode()}"
-        self._figure.value = f'<img style="max-width: 100%" alt="{html.escape(alt)}" src="{source}">'
+        image = self._draw(runs)
+        if not isinstance(image, Image):
+            raise ValueError("draw must return an image, as the functions of coursekit.plots do.")
+        source = f"data:image/png;base64,{base64.b64encode(image.data).decode()}"
+        self._figure.value = f'<img style="max-width: 100%" alt="{html.escape(image.alt)}" src="{source}">'
         self._runs = runs
 
     def _say(self, text, role="none"):
