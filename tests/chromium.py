@@ -40,6 +40,6 @@ def executable(playwright):
     if downloaded.exists() or _succeeds([sys.executable, "-m", "playwright", "install", "chromium"]):
         return str(downloaded)
     may_install = shutil.which("apt-get") and os.geteuid() == 0
-    if may_install and _succeeds(["apt-get", "update"], ["apt-get", "install", "-y", "chromium"]):
+    if may_install and _succeeds(["apt-get", "update"], ["apt-get", "install", "-y", "chromium"]) and _installed():
         return _installed()
     raise NoChromium("The browser tests need Chromium: install it, as with `apt-get install chromium`, and run again.")

@@ -27,9 +27,7 @@ def main(wheel):
     of_class = [np.flatnonzero(labels == digit) for digit in range(10)]
     train = np.sort(np.concatenate([rows[:400] for rows in of_class]))
     test = np.sort(np.concatenate([rows[400:] for rows in of_class]))
-    np.savez_compressed(
-        TARGET, x_train=images[train], y_train=labels[train], x_test=images[test], y_test=labels[test]
-    )
+    np.savez_compressed(TARGET, x_train=images[train], y_train=labels[train], x_test=images[test], y_test=labels[test])
     print(TARGET, hashlib.sha256(TARGET.read_bytes()).hexdigest())
 
 
