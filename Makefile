@@ -9,7 +9,7 @@ BIN := $(VENV)/bin
 ENV := $(VENV)/.complete
 # The built site goes to $(BUILD)/_build/html.
 BUILD := .
-# Of a replay: notebooks at a time, and seconds a cell may take.
+# Notebooks (or files of slow tests) at a time, and the seconds a cell may take.
 JOBS := 2
 CELL_TIMEOUT := 600
 PYTEST := $(BIN)/python -m pytest
@@ -27,8 +27,7 @@ serve: book  ## build the site and serve it on http://localhost:8000
 	@$(BIN)/python -m http.server 8000 --bind 127.0.0.1 --directory $(BUILD)/_build/html
 
 test: lint unit  ## check everything: lint, unit tests on two backends, site, notebooks
-	$(PYTEST) -m "site" tests
-	$(PYTEST) -m "replay" -n $(JOBS) tests
+	$(PYTEST) -m "site or replay" -n $(JOBS) --dist loadfile tests
 	@$(MAKE) --no-print-directory replay
 
 check: lint unit  ## check everything but notebooks and browser
