@@ -143,6 +143,47 @@ def few_shot(dataset, labels_per_class, seed):
     return replace(dataset, x_train=dataset.x_train[rows], y_train=dataset.y_train[rows])
 
 
+def hold_out(dataset, images_per_class):
+    """Set training images aside, to choose settings on: the last so many of every class.
+
+    dataset: Dataset. images_per_class: int. Returns a Dataset without them, and a pair of them, images and labels.
+    Raises ValueError where a class would have none left.
+
+    >>> rest, (images, labels) = hold_out(load("digits"), 100)
+    >>> len(rest.x_train), len(images)
+    (3000, 1000)
+    """
+    aside = np.zeros(len(dataset.y_train), bool)
+    for index, class_name in enumerate(dataset.class_names):
+        of_class = np.flatnonzero(dataset.y_train == index)
+        if not 1 <= images_per_class < len(of_class):
+            raise ValueError(
+                f"images_per_class is {images_per_class}; of class {class_name!r}, {dataset.name} has {len(of_class)} "
+                f"training images, and at least one must stay."
+            )
+        aside[of_class[-images_per_class:]] = True
+    rest = replace(dataset, x_train=dataset.x_train[~aside], y_train=dataset.y_train[~aside])
+    return rest, (dataset.x_train[aside], dataset.y_train[aside])
+
+
+def shrink(dataset, factor):
+    """Make images smaller by averaging squares of ``factor`` by ``factor`` pixels.
+
+    dataset: Dataset. factor: int that divides height and width. Returns a Dataset. Raises ValueError where it does not.
+
+    >>> shrink(load("digits"), 2).x_test.shape
+    (1000, 14, 14, 1)
+    """
+    height, width, channels = dataset.x_train.shape[1:]
+    if factor < 1 or height % factor or width % factor:
+        raise ValueError(f"factor is {factor}; it must divide the {height}x{width} pixels of {dataset.name}.")
+
+    def average(x):
+        return x.reshape(-1, height // factor, factor, width // factor, factor, channels).mean((2, 4))
+
+    return replace(dataset, x_train=average(dataset.x_train), x_test=average(dataset.x_test))
+
+
 def _dataset(name, arrays):
     def images(x):
         return x.reshape(-1, *IMAGE_SHAPES[name]).astype("float32") / 255

@@ -24,22 +24,23 @@ def profile():
     return name
 
 
-def settings(*, quick, full, seeds):
+def settings(*, quick, full):
     """Choose an experiment's settings by profile.
 
-    quick, full: dicts with the same keys. seeds: int, how many seeds the experiment runs over, the same in both.
-    Returns a namespace with those keys as attributes and ``seeds`` as ``range(seeds)``.
-    Raises ValueError where the two profiles do not name the same settings, or for fewer than one seed.
+    quick, full: dicts with the same keys, ``seeds`` among them: how many seeds the experiment runs over.
+    Returns a namespace with those keys as attributes, and ``seeds`` as a range.
+    Raises ValueError where the two profiles do not name the same settings, or for fewer than three seeds.
 
-    >>> settings(quick=dict(epochs=3), full=dict(epochs=60), seeds=3)
-    namespace(epochs=3, seeds=range(0, 3))
+    >>> settings(quick=dict(epochs=3, seeds=5), full=dict(epochs=60, seeds=3))
+    namespace(epochs=3, seeds=range(0, 5))
     """
     if quick.keys() != full.keys():
         odd = ", ".join(sorted(quick.keys() ^ full.keys()))
         raise ValueError(f"The quick and the full settings must name the same things; only one of them has: {odd}.")
-    if seeds < 1:
-        raise ValueError(f"seeds is {seeds}; an experiment needs at least one.")
-    return SimpleNamespace(**(quick if profile() == "quick" else full), seeds=range(seeds))
+    chosen = quick if profile() == "quick" else full
+    if chosen.get("seeds", 0) < 3:
+        raise ValueError("Give seeds=3 or more: one or two runs show chance, not an effect.")
+    return SimpleNamespace(**chosen | {"seeds": range(chosen["seeds"])})
 
 
 def setup(seed=0):

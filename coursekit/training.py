@@ -16,24 +16,42 @@ def compile_classifier(model, learning_rate=1e-3, optimizer=None):
     learning_rate: float or a ``keras.optimizers.schedules.LearningRateSchedule``, for Adam. optimizer: a
     ``keras.optimizers.Optimizer`` to use instead. Returns the model.
     """
-    model.compile(
-        optimizer=optimizer or keras.optimizers.Adam(learning_rate),
-        loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
-        metrics=["accuracy"],
-        # On a CPU, TensorFlow's XLA compiles a small model for longer than it trains it. JAX cannot do without.
-        jit_compile=False if keras.backend.backend() == "tensorflow" else "auto",
-    )
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    return _compile(model, learning_rate, optimizer, loss, ["accuracy"])
+
+
+def compile_regressor(model, learning_rate=1e-3, optimizer=None):
+    """Compile a model that returns numbers: Adam, mean squared error. Otherwise as ``compile_classifier``."""
+    return _compile(model, learning_rate, optimizer, keras.losses.MeanSquaredError(), [])
+
+
+def _compile(model, learning_rate, optimizer, loss, metrics):
+    # On a CPU, TensorFlow's XLA compiles a small model for longer than it trains it. JAX cannot do without.
+    jit_compile = False if keras.backend.backend() == "tensorflow" else "auto"
+    model.compile(optimizer or keras.optimizers.Adam(learning_rate), loss, metrics=metrics, jit_compile=jit_compile)
     return model
 
 
-def fit(model, x, y, *, epochs, seed, batch_size=32, images_per_epoch=None, validation_data=None, description=None):
+def fit(
+    model,
+    x,
+    y,
+    *,
+    epochs,
+    seed,
+    batch_size=32,
+    images_per_epoch=None,
+    validation_data=None,
+    progress=None,
+    description=None,
+):
     """Fit a compiled model, with a progress bar where it takes longer than a moment.
 
     x: (images, ...). y: (images, ...). seed: int, decides the order of the images and all that the layers draw.
     images_per_epoch: int; a smaller training set is repeated up to it, so that runs on training sets of different size
-    take equally many steps. description: the label of the bar. Returns the history, a dict from ``"loss"``,
-    ``"accuracy"``, ``"val_loss"`` ... to float64 (epochs,). Raises ValueError where there are no images, or not as
-    many labels.
+    take equally many steps. progress: function called after every step with the fraction done, instead of the bar.
+    description: the label of the bar. Returns the history, a dict from ``"loss"``, ``"accuracy"``, ``"val_loss"`` ...
+    to float64 (epochs,). Raises ValueError where there are no images, or not as many labels.
     """
     if len(x) == 0 or len(x) != len(y):
         raise ValueError(
@@ -47,10 +65,20 @@ def fit(model, x, y, *, epochs, seed, batch_size=32, images_per_epoch=None, vali
         batch_size=batch_size,
         epochs=epochs,
         validation_data=validation_data,
-        callbacks=[ProgressBar(description)],
+        callbacks=[Report(progress) if progress else ProgressBar(description)],
         verbose=0,
     )
     return {name: np.array(values, "float64") for name, values in history.history.items()}
+
+
+def accuracy(model, x, y, batch_size=500):
+    """Share of images that a model of logits puts into their class, a float.
+
+    It calls the model directly: for a few hundred images, ``model.evaluate`` takes longer to prepare than to compute.
+    """
+    logits = [model(x[start : start + batch_size], training=False) for start in range(0, len(x), batch_size)]
+    predicted = np.concatenate([keras.ops.convert_to_numpy(part) for part in logits]).argmax(-1)
+    return float((predicted == y).mean())
 
 
 def restart(model, weights):
@@ -61,15 +89,31 @@ def restart(model, weights):
             variable.assign(keras.ops.zeros_like(variable))
 
 
+class Report(keras.callbacks.Callback):
+    """Calls a function with the fraction of all steps that is done, after every step."""
+
+    def __init__(self, function):
+        super().__init__()
+        self.function = function
+
+    def on_train_begin(self, logs=None):
+        self.steps = self.params["epochs"] * self.params["steps"]
+        self.done = 0
+
+    def on_train_batch_end(self, batch, logs=None):
+        self.done += 1
+        self.function(self.done / self.steps)
+
+
 class ProgressBar(keras.callbacks.Callback):
-    """A bar over the epochs with the time left; it appears after two seconds and goes away at the end."""
+    """A bar over all steps with the time left; it appears after two seconds and goes away at the end."""
 
     def __init__(self, description=None):
         super().__init__()
         self.description = description
 
     def on_train_begin(self, logs=None):
-        self.bar = progress(total=self.params["epochs"] * self.params["steps"], desc=self.description, unit="step")
+        self.bar = bar(total=self.params["epochs"] * self.params["steps"], desc=self.description, unit="step")
 
     def on_train_batch_end(self, batch, logs=None):
         self.bar.update()
@@ -78,7 +122,7 @@ class ProgressBar(keras.callbacks.Callback):
         self.bar.close()
 
 
-def progress(iterable=None, **options):
+def bar(iterable=None, **options):
     """A ``tqdm`` bar, silent where notebooks are executed without anybody watching."""
     unwatched = "PYTEST_VERSION" in os.environ or "COURSEKIT_RECORD" in os.environ
     return tqdm(iterable, leave=False, delay=2, disable=unwatched, **options)
@@ -100,7 +144,7 @@ def sweep(run, *choices, seeds, name):
     kept = _Kept(name)
     results = {}
     jobs = list(itertools.product(*choices, seeds))
-    for *combination, seed in progress(jobs, desc=name, unit="run"):
+    for *combination, seed in bar(jobs, desc=name, unit="run"):
         numbers = kept.get([*combination, seed], lambda: run(*combination, seed=seed))  # noqa: B023 (called at once)
         key = combination[0] if len(choices) == 1 else tuple(combination)
         results.setdefault(key, []).append(numbers)

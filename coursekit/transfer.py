@@ -103,13 +103,13 @@ def transfer_model(source, units, features=None):
     counted_layers(source)
     copy = keras.models.clone_model(source)
     copy.set_weights(source.get_weights())
-    body = feature_extractor(copy, features) if features else keras.Model(copy.inputs, copy.layers[-1].input)
+    body = feature_extractor(copy, features) if features else keras.Model(_inputs(copy), copy.layers[-1].input)
     if len(body.output.shape) != 2:
         raise ValueError(
             f"The new layer needs vectors, but {features or 'the input of the last layer'!r} has shape "
             f"{body.output.shape}; choose the layer after the pooling."
         )
-    return keras.Model(body.inputs, layers.Dense(units, name="new_head")(body.output))
+    return keras.Model(body.input, layers.Dense(units, name="new_head")(body.output))
 
 
 def counted_layers(model):
@@ -145,8 +145,10 @@ def freeze(model, n):
         raise ValueError(
             f"n is {n}; {model.name} has {len(groups)} layers with weights, so n must be 0 to {len(groups)}."
         )
-    # A nested model with trainable=False hides its layers whatever they say, hence all are woken first.
-    model.trainable = True
+    for layer in [model, *_all_layers(model)]:
+        # On TensorFlow, setting a flag to the value it has does nothing, not even to the layers inside (see chapter 1).
+        layer.trainable = False
+        layer.trainable = True
     for group in groups[:n]:
         for layer in group:
             layer.trainable = False
