@@ -106,16 +106,22 @@ def chapter_page(folder, topic):
 def numbers(record, verdict):
     """Return the contents of a cell: what each condition compared, and over how many seeds."""
     seeds = max(len(series) for condition in record["conditions"] for series in condition["values"].values())
-    lines = [nodes.paragraph("", condition_line(condition)) for condition in record["conditions"]]
+    # Conditions that came out alike, to every digit shown, are one line.
+    lines = [nodes.paragraph("", line) for line in dict.fromkeys(map(condition_line, record["conditions"]))]
     own = [badge(record["verdict"]), text(" ")] if record["verdict"] != verdict else []
     where = f"{seeds} seeds · {record['run']['device']} · {record['run']['date']}"
     return [*lines, nodes.paragraph("", "", *own, text(where), classes=["place"])]
 
 
 def condition_line(condition):
-    (first, left), (second, right) = condition["values"].items()
-    line = f"{words(first)} {mean(left)} {SIGNS[condition['relation']]} {words(second)} {mean(right)}"
+    left, right = (side(name, series) for name, series in condition["values"].items())
+    line = f"{left} {SIGNS[condition['relation']]} {right}"
     return line if condition["outcome"] == "holds" else f"{line}: {condition['outcome']}"
+
+
+def side(name, series):
+    """Write one side of a comparison; the series `nothing` only says that the other is compared with zero."""
+    return mean(series) if name == "nothing" else f"{name.replace('_', ' ')} {mean(series)}"
 
 
 def mean(series):
@@ -125,10 +131,6 @@ def mean(series):
         return f"{series[0]:,.0f}" if series[0] == round(series[0]) else f"{series[0]:.6g}"
     decimals = max(0, 1 - math.floor(math.log10(spread)))
     return f"{statistics.mean(series):,.{decimals}f}\N{NO-BREAK SPACE}±\N{NO-BREAK SPACE}{spread:,.{decimals}f}"
-
-
-def words(name):
-    return name.replace("_", " ")
 
 
 def text(content):
