@@ -59,7 +59,7 @@ def curves(x, series, *, alt, xlabel, ylabel, title="", categorical=False, ylim=
         if categorical:
             axes.set_xticks(positions, [str(value) for value in x])
         axes.set(xlabel=xlabel, ylabel=ylabel, title=title, ylim=ylim)
-        axes.legend()
+        axes.legend(loc="upper left", bbox_to_anchor=(1, 1))  # beside the curves, which it would cover somewhere
         return show(figure, alt)
 
 

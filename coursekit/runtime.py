@@ -1,7 +1,7 @@
 """What runs where: profile, seeds, backend and device of a session."""
 
 import contextlib
-import importlib.metadata
+import importlib
 import os
 import platform
 import sys
@@ -55,6 +55,11 @@ def setup(seed=0):
 
         keras.utils.set_random_seed(seed)
         where = describe()
+        if where["backend"] == "tensorflow":
+            import tensorflow as tf
+
+            # It takes many small models, which is what experiments are made of, for a mistake, and says so in the page.
+            tf.get_logger().setLevel("ERROR")
     versions = " · ".join(f"{name} {version}" for name, version in where["versions"].items())
     print(f"{where['profile']} profile on {where['device']} · {versions}")
 
@@ -63,12 +68,11 @@ def describe():
     """Return where this session runs: a dict of ``profile``, ``backend``, ``device`` and ``versions`` by name."""
     import keras
 
+    import coursekit
+
     backend = keras.backend.backend()
-    versions = {
-        name: importlib.metadata.version(name)
-        for name in ("keras", backend, "convnets-coursekit")
-        if _is_installed(name)
-    }
+    backend_module = importlib.import_module(backend)
+    versions = {"keras": keras.__version__, backend: backend_module.__version__, "coursekit": coursekit.__version__}
     return {
         "profile": profile(),
         "backend": backend,
@@ -97,14 +101,6 @@ def _device(backend):
             return torch.cuda.get_device_name()
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     return f"CPU ({cores} cores)"
-
-
-def _is_installed(name):
-    try:
-        importlib.metadata.version(name)
-    except importlib.metadata.PackageNotFoundError:
-        return False
-    return True
 
 
 @contextlib.contextmanager

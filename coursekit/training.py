@@ -4,10 +4,16 @@ import itertools
 import json
 import os
 import pathlib
+import weakref
 
 import keras
 import numpy as np
 from tqdm.auto import tqdm
+
+from coursekit import runtime
+
+# The state of every optimizer as it was compiled: not always zero, think of a loss scale or a learning rate.
+_optimizer_starts = weakref.WeakKeyDictionary()
 
 
 def compile_classifier(model, learning_rate=1e-3, optimizer=None):
@@ -29,6 +35,11 @@ def _compile(model, learning_rate, optimizer, loss, metrics):
     # On a CPU, TensorFlow's XLA compiles a small model for longer than it trains it. JAX cannot do without.
     jit_compile = False if keras.backend.backend() == "tensorflow" else "auto"
     model.compile(optimizer or keras.optimizers.Adam(learning_rate), loss, metrics=metrics, jit_compile=jit_compile)
+    if model.built:
+        model.optimizer.build(model.trainable_variables)
+        _optimizer_starts[model.optimizer] = [
+            keras.ops.convert_to_numpy(variable).copy() for variable in model.optimizer.variables
+        ]
     return model
 
 
@@ -48,15 +59,21 @@ def fit(
     """Fit a compiled model, with a progress bar where it takes longer than a moment.
 
     x: (images, ...). y: (images, ...). seed: int, decides the order of the images and all that the layers draw.
-    images_per_epoch: int; a smaller training set is repeated up to it, so that runs on training sets of different size
-    take equally many steps. progress: function called after every step with the fraction done, instead of the bar.
-    description: the label of the bar. Returns the history, a dict from ``"loss"``, ``"accuracy"``, ``"val_loss"`` ...
-    to float64 (epochs,). Raises ValueError where there are no images, or not as many labels.
+    images_per_epoch: int; the training set is repeated, or cut, to so many, so that runs on training sets of different
+    size take equally many steps. progress: function called after every step with the fraction done, instead of the bar.
+    description: the label of the bar. A fit that has one keeps its weights where ``COURSEKIT_RESUME`` names a folder,
+    as ``sweep`` does; the next run loads them and returns an empty history.
+    Returns the history, a dict from ``"loss"``, ``"accuracy"``, ``"val_loss"`` ... to float64 (epochs,).
+    Raises ValueError where there are no images, or not as many labels.
     """
     if len(x) == 0 or len(x) != len(y):
         raise ValueError(
             f"There are {len(x)} images and {len(y)} labels; training needs as many of both, at least one."
         )
+    kept = _kept(f"{description}.weights.h5") if description else None
+    if kept and kept.is_file():
+        model.load_weights(kept)
+        return {}
     keras.utils.set_random_seed(seed)
     rows = np.resize(np.random.default_rng(seed).permutation(len(x)), images_per_epoch or len(x))
     history = model.fit(
@@ -68,6 +85,10 @@ def fit(
         callbacks=[Report(progress) if progress else ProgressBar(description)],
         verbose=0,
     )
+    if kept:
+        unfinished = kept.with_name(f"unfinished {kept.name}")
+        model.save_weights(unfinished)
+        unfinished.replace(kept)
     return {name: np.array(values, "float64") for name, values in history.history.items()}
 
 
@@ -78,15 +99,20 @@ def accuracy(model, x, y, batch_size=500):
     """
     logits = [model(x[start : start + batch_size], training=False) for start in range(0, len(x), batch_size)]
     predicted = np.concatenate([keras.ops.convert_to_numpy(part) for part in logits]).argmax(-1)
-    return float((predicted == y).mean())
+    return float((predicted == np.reshape(y, -1)).mean())
 
 
 def restart(model, weights):
-    """Give a compiled model new weights, and make its optimizer forget: a fresh run without compiling again."""
+    """Give a model new weights and make its optimizer forget: a fresh run without compiling again.
+
+    model: compiled by ``compile_classifier`` or ``compile_regressor``; ValueError for any other. weights: list of
+    arrays, as ``model.get_weights()`` returns them.
+    """
+    if getattr(model, "optimizer", None) not in _optimizer_starts:
+        raise ValueError(f"{model.name} cannot be restarted; compile it with training.compile_classifier first.")
     model.set_weights(weights)
-    for variable in model.optimizer.variables:
-        if "learning_rate" not in variable.path:
-            variable.assign(keras.ops.zeros_like(variable))
+    for variable, start in zip(model.optimizer.variables, _optimizer_starts[model.optimizer], strict=True):
+        variable.assign(start)
 
 
 class Report(keras.callbacks.Callback):
@@ -141,7 +167,7 @@ def sweep(run, *choices, seeds, name):
     >>> sweep(lambda n, seed: {"square": n**2 + seed}, (2, 3), seeds=range(3), name="squares")[3]["square"]
     array([ 9., 10., 11.])
     """
-    kept = _Kept(name)
+    kept = _Results(name)
     results = {}
     jobs = list(itertools.product(*choices, seeds))
     for *combination, seed in bar(jobs, desc=name, unit="run"):
@@ -154,24 +180,32 @@ def sweep(run, *choices, seeds, name):
     }
 
 
-class _Kept:
-    """Results on disk, one JSON line each; in memory only, that is nowhere, without ``COURSEKIT_RESUME``."""
+class _Results:
+    """Results of a sweep by key; on disk too, one JSON line each, where ``COURSEKIT_RESUME`` says so."""
 
     def __init__(self, name):
-        folder = os.environ.get("COURSEKIT_RESUME")
-        self.path = pathlib.Path(folder) / f"{name}.jsonl" if folder else None
-        lines = self.path.read_text().splitlines() if folder and self.path.is_file() else []
+        self.path = _kept(f"{name}.jsonl")
+        lines = self.path.read_text().splitlines() if self.path and self.path.is_file() else []
         self.results = {json.dumps(key): value for key, value in map(json.loads, lines)}
 
     def get(self, key, compute):
-        name = json.dumps(key)
+        name = json.dumps(key, default=lambda number: number.item())
         if name not in self.results:
             self.results[name] = compute()
             if self.path:
-                self.path.parent.mkdir(parents=True, exist_ok=True)
                 with open(self.path, "a") as file:
-                    file.write(json.dumps([key, self.results[name]]) + "\n")
+                    file.write(json.dumps([json.loads(name), self.results[name]]) + "\n")
         return self.results[name]
+
+
+def _kept(file_name):
+    """Path of a file that an interrupted run leaves behind for the next, or None where nothing is to be kept."""
+    folder = os.environ.get("COURSEKIT_RESUME")
+    if not folder:
+        return None
+    path = pathlib.Path(folder, runtime.profile(), file_name)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return path
 
 
 def value_and_grad(function, variables):
@@ -200,7 +234,8 @@ def value_and_grad(function, variables):
         with tf.GradientTape() as tape:
             tape.watch(values)
             value = stateless(values)
-        return value, tape.gradient(value, values, unconnected_gradients="zero")
+        gradients = tape.gradient(value, values, unconnected_gradients="zero")
+        return value, [tf.convert_to_tensor(gradient) for gradient in gradients]
     if backend == "jax":
         import jax
 

@@ -4,6 +4,8 @@ In this module a *layer* is what the lecture counts: a layer with a kernel (conv
 depth of nesting. Normalization layers belong to the counted layer below them and share its fate.
 """
 
+import numbers
+
 import keras
 from keras import layers
 
@@ -19,7 +21,7 @@ NORMALIZATIONS = (
 def convnet(input_shape, num_classes, filters):
     """Plain convolutional network: convolution, batch norm and ReLU, once for each entry of ``filters``.
 
-    The image is halved by max-pooling wherever ``filters`` grows; global average pooling and a dense layer follow.
+    The image is halved by max-pooling wherever ``filters`` grows; a flat vector of features and a dense layer follow.
     input_shape: (height, width, channels). Returns a functional model from images to logits (batch, num_classes), with
     layers named ``conv1``, ``bn1``, ``relu1``, ... ``features``, ``head``.
 
@@ -58,7 +60,7 @@ def feature_extractor(model, layer_names):
     """
     symbolic_inputs = _inputs(model)
     names = [layer_names] if isinstance(layer_names, str) else list(layer_names)
-    known = [layer.name for layer in _all_layers(model)]
+    known = [layer.name for layer in _all_layers(model) if not isinstance(layer, layers.InputLayer)]
     for name in names:
         if known.count(name) != 1:
             what = "no layer" if name not in known else "more than one layer"
@@ -68,6 +70,8 @@ def feature_extractor(model, layer_names):
 
     def call(layer, *args, **kwargs):
         output = layer(*args, **kwargs)
+        if layer.name in taps:
+            raise ValueError(f"{layer.name!r} is called more than once in {model.name}, so its output is ambiguous.")
         if layer.name in names:
             taps[layer.name] = output
         if isinstance(layer, keras.Model) and {inner.name for inner in _all_layers(layer)} & set(names):
@@ -92,15 +96,19 @@ def transfer_model(source, units, features=None):
 
     source: functional or sequential model; it stays as it is. units: int, the new outputs: logits of so many classes,
     or the values of a regression. features: name of the layer whose output the new layer reads; by default the input
-    of the last layer of ``source``. Returns a model whose new layer is named ``new_head``. Raises ValueError for a
-    model without weights, or a layer that does not exist or does not return vectors.
+    of the last layer of ``source``. Returns a model, all of it trainable, whose new layer is named ``new_head``.
+    Raises ValueError for a model without weights, or a layer that does not exist or does not return vectors.
 
     >>> source = convnet((28, 28, 1), 5, filters=(16, 32))
     >>> transfer_model(source, 3).output.shape
     (None, 3)
     """
     _inputs(source)
-    counted_layers(source)
+    if features is None and (source.layers[-1] is not counted_layers(source)[-1] or len(source.outputs) != 1):
+        raise ValueError(
+            f"The last layer of {source.name}, {source.layers[-1].name!r}, is not its one "
+            f"classifier; name with features= the layer whose output the new one shall read."
+        )
     copy = keras.models.clone_model(source)
     copy.set_weights(source.get_weights())
     body = feature_extractor(copy, features) if features else keras.Model(_inputs(copy), copy.layers[-1].input)
@@ -109,7 +117,7 @@ def transfer_model(source, units, features=None):
             f"The new layer needs vectors, but {features or 'the input of the last layer'!r} has shape "
             f"{body.output.shape}; choose the layer after the pooling."
         )
-    return keras.Model(body.input, layers.Dense(units, name="new_head")(body.output))
+    return freeze(keras.Model(body.input, layers.Dense(units, name="new_head")(body.output)), 0)
 
 
 def counted_layers(model):
@@ -141,10 +149,7 @@ def freeze(model, n):
     ['head/kernel', 'head/bias']
     """
     groups = _groups(model)
-    if n not in range(len(groups) + 1):
-        raise ValueError(
-            f"n is {n}; {model.name} has {len(groups)} layers with weights, so n must be 0 to {len(groups)}."
-        )
+    _require_count(model, n, len(groups))
     for layer in [model, *_all_layers(model)]:
         # On TensorFlow, setting a flag to the value it has does nothing, not even to the layers inside (see chapter 1).
         layer.trainable = False
@@ -165,8 +170,7 @@ def unfreeze_top(model, n):
     ['head/kernel', 'head/bias']
     """
     total = len(counted_layers(model))
-    if n not in range(total + 1):
-        raise ValueError(f"n is {n}; {model.name} has {total} layers with weights, so n must be 0 to {total}.")
+    _require_count(model, n, total)
     return freeze(model, total - n)
 
 
@@ -232,18 +236,36 @@ def _scale(learning_rate, scale):
 
 
 def _groups(model):
-    """The leaves of a model by counted layer: each with its normalizations, the lowest also with those below."""
-    counted = {id(layer) for layer in counted_layers(model)}
-    groups, below = [], []
+    """The leaves of a model by counted layer: each with what it feeds, the lowest also with what is below it."""
+    number = {id(layer): position for position, layer in enumerate(counted_layers(model))}
+    groups, latest = [[] for _ in number], 0
     for layer in _leaves(model):
-        if id(layer) in counted:
-            groups.append([*below, layer])
-            below = []
-        elif groups:
-            groups[-1].append(layer)
-        else:
-            below.append(layer)
+        latest = number.get(id(layer), latest)
+        groups[max(_feeding(layer, number), default=latest)].append(layer)
     return groups
+
+
+def _feeding(layer, number):
+    """Yield the numbers of the counted layers whose output reaches a layer with no counted one in between.
+
+    In a network with branches the order of the layers does not tell: two convolutions may come before their two
+    normalizations. A layer that is part of no graph yields nothing.
+    """
+    seen, todo = set(), [layer]
+    while todo:
+        operation = todo.pop()
+        if id(operation) in number:
+            yield number[id(operation)]
+        elif id(operation) not in seen:
+            seen.add(id(operation))
+            todo += [parent.operation for node in operation._inbound_nodes[:1] for parent in node.parent_nodes]
+
+
+def _require_count(model, n, total):
+    if isinstance(n, bool) or not isinstance(n, numbers.Integral) or not 0 <= n <= total:
+        raise ValueError(
+            f"n is {n!r}; {model.name} has {total} layers with weights, so n must be a whole number from 0 to {total}."
+        )
 
 
 def _leaves(model):
