@@ -67,7 +67,7 @@ def load(path=STATEMENTS):
                 claim = Claim(chapter=chapter, **entry)
             except TypeError:
                 raise ValueError(
-                    f"{path.name} has a claim of {chapter!r} that lacks id, statement or lecture, or has something else."
+                    f"{path.name} has a claim of {chapter!r} that lacks id, statement or lecture, or has more."
                 ) from None
             if claim.id in claims:
                 raise ValueError(f"{path.name} has the claim {claim.id!r} twice; give one of them another id.")

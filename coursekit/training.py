@@ -58,7 +58,7 @@ def fit(
 ):
     """Fit a compiled model, with a progress bar where it takes longer than a moment.
 
-    x: (images, ...). y: (images, ...). seed: int, decides the order of the images and all that the layers draw.
+    x: (images, ...). y: (images, ...). seed: int, decides the order of the images.
     images_per_epoch: int; the training set is repeated, or cut, to so many, so that runs on training sets of different
     size take equally many steps. progress: function called after every step with the fraction done, instead of the bar.
     description: the label of the bar. A fit that has one keeps its weights where ``COURSEKIT_RESUME`` names a folder,
@@ -193,8 +193,9 @@ class _Results:
         if name not in self.results:
             self.results[name] = compute()
             if self.path:
+                line = json.dumps([key, self.results[name]], default=lambda number: number.item())
                 with open(self.path, "a") as file:
-                    file.write(json.dumps([json.loads(name), self.results[name]]) + "\n")
+                    file.write(line + "\n")
         return self.results[name]
 
 

@@ -1,0 +1,429 @@
+"""The data sets: what a good file gives, what every kind of bad one is told, and how they are cut and drawn from."""
+
+import hashlib
+import pickle
+import shutil
+import subprocess
+import sys
+
+import keras
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.testing import assert_allclose, assert_array_equal
+
+from coursekit import data
+
+
+@pytest.fixture(autouse=True)
+def no_folder(monkeypatch):
+    monkeypatch.delenv("COURSEKIT_DATA", raising=False)
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """An empty $COURSEKIT_DATA."""
+    monkeypatch.setenv("COURSEKIT_DATA", str(tmp_path))
+    return tmp_path
+
+
+def raw(name="mnist", images=20):
+    """Random arrays in the form that `keras.datasets` gives them."""
+    random = np.random.default_rng(0)
+    shape = data.IMAGE_SHAPES[name]
+    shape = shape if shape[2] == 3 else shape[:2]
+    labels = np.arange(images) % 10
+    labels = labels[:, None] if name == "cifar10" else labels
+    return {
+        "x_train": random.integers(0, 256, (images, *shape), "uint8"),
+        "y_train": labels.astype("uint8"),
+        "x_test": random.integers(0, 256, (images // 2, *shape), "uint8"),
+        "y_test": labels[: images // 2].astype("uint8"),
+    }
+
+
+def mock_download(monkeypatch, name, arrays):
+    loaded = (arrays["x_train"], arrays["y_train"]), (arrays["x_test"], arrays["y_test"])
+    monkeypatch.setattr(getattr(keras.datasets, name), "load_data", lambda: loaded)
+
+
+def mock_no_network(monkeypatch, name):
+    def fail():
+        raise Exception("URL fetch failure on https://example.org")
+
+    monkeypatch.setattr(getattr(keras.datasets, name), "load_data", fail)
+
+
+def assert_holds(dataset, name, arrays):
+    """A data set holds these raw arrays, in the one form that all data sets have."""
+    assert dataset.name == name
+    assert len(dataset.class_names) == 10
+    for half in ("train", "test"):
+        x, y = getattr(dataset, f"x_{half}"), getattr(dataset, f"y_{half}")
+        assert (x.dtype, y.dtype) == (np.float32, np.int64)
+        assert x.shape == (len(arrays[f"x_{half}"]), *data.IMAGE_SHAPES[name])
+        assert x.min() >= 0 and x.max() <= 1
+        assert_array_equal(np.round(x * 255).reshape(arrays[f"x_{half}"].shape), arrays[f"x_{half}"])
+        assert_array_equal(y, arrays[f"y_{half}"].ravel())
+
+
+# Loading
+
+
+def test_digits():
+    digits = data.load("digits")
+    assert (digits.x_train.shape, digits.x_test.shape) == ((4000, 28, 28, 1), (1000, 28, 28, 1))
+    for x, y, number in [(digits.x_train, digits.y_train, 400), (digits.x_test, digits.y_test, 100)]:
+        assert (x.dtype, y.dtype) == (np.float32, np.int64)
+        assert (x.min(), x.max()) == (0, 1)
+        assert_array_equal(np.bincount(y), [number] * 10)
+    assert not {image.tobytes() for image in digits.x_train} & {image.tobytes() for image in digits.x_test}
+
+
+def test_corrupt_digits(tmp_path, monkeypatch):
+    content = bytearray(data.DIGITS.read_bytes())
+    content[len(content) // 2] ^= 1
+    copy = tmp_path / "digits.npz"
+    copy.write_bytes(content)
+    monkeypatch.setattr(data, "DIGITS", copy)
+    with pytest.raises(ValueError, match=r"digits\.npz is corrupt: its SHA-256 is not"):
+        data.load("digits")
+
+
+@pytest.mark.parametrize("function", [data.load, lambda name: data.save(name, "nowhere")])
+def test_unknown_name(function):
+    with pytest.raises(ValueError, match="There is no data set 'imagenet'; choose one of digits, mnist, fashion_mnist"):
+        function("imagenet")
+
+
+@pytest.mark.parametrize("name", ["mnist", "fashion_mnist", "cifar10"])
+def test_downloaded(monkeypatch, name):
+    arrays = raw(name)
+    mock_download(monkeypatch, name, arrays)
+    assert_holds(data.load(name), name, arrays)
+
+
+@pytest.mark.parametrize("name", ["mnist", "fashion_mnist", "cifar10"])
+def test_no_network(monkeypatch, name):
+    mock_no_network(monkeypatch, name)
+    with pytest.raises(FileNotFoundError, match=rf"URL fetch failure.*set COURSEKIT_DATA to a folder with {name}\.npz"):
+        data.load(name)
+
+
+@pytest.mark.parametrize("name", ["mnist", "fashion_mnist", "cifar10"])
+def test_from_folder(folder, name):
+    arrays = raw(name)
+    np.savez(folder / f"{name}.npz", **arrays)
+    assert_holds(data.load(name), name, arrays)
+
+
+def test_digits_do_not_need_the_folder(folder):
+    assert len(data.load("digits").x_train) == 4000
+
+
+def test_missing_from_folder(folder, monkeypatch):
+    mock_download(monkeypatch, "mnist", raw())  # the network is no silent way out
+    with pytest.raises(FileNotFoundError, match=r"there is no mnist\.npz in it; .* python -m coursekit\.data mnist"):
+        data.load("mnist")
+
+
+@pytest.mark.parametrize(
+    ("array", "value"),
+    [
+        ("x_train", raw()["x_train"].astype("float32")),
+        ("x_test", raw()["x_test"].astype("int64")),
+        ("x_train", raw()["x_train"][:, :14]),
+        ("x_train", raw()["x_train"][:-1]),
+        ("x_train", np.uint8(0)),
+        ("x_test", raw()["x_test"][:0]),
+        ("y_train", raw()["y_train"] + 1),
+        ("y_train", raw()["y_train"].astype("int64") - 1),
+        ("y_train", raw()["y_train"].astype(str)),
+        ("y_train", raw()["y_train"] + 0.5),
+        ("y_test", raw()["y_test"][:-1]),
+    ],
+)
+def test_file_with_other_arrays(folder, array, value):
+    np.savez(folder / "mnist.npz", **raw() | {array: value})
+    half = array[2:]
+    with pytest.raises(ValueError, match=rf"does not hold mnist: x_{half} must be uint8 images of \(28, 28, 1\)"):
+        data.load("mnist")
+
+
+def test_channels_first_is_not_shuffled_into_channels_last(folder):
+    arrays = raw("cifar10")
+    np.savez(folder / "cifar10.npz", **arrays | {"x_train": arrays["x_train"].transpose(0, 3, 1, 2)})
+    with pytest.raises(ValueError, match=r"x_train must be uint8 images of \(32, 32, 3\)"):
+        data.load("cifar10")
+
+
+def assert_unreadable(name="mnist"):
+    with pytest.raises(ValueError, match=rf"{name}\.npz cannot be read as {name} .*; make it again: python -m"):
+        data.load(name)
+
+
+def test_file_without_one_array(folder):
+    arrays = raw()
+    del arrays["y_test"]
+    np.savez(folder / "mnist.npz", **arrays)
+    assert_unreadable()
+
+
+@pytest.mark.parametrize("share", [0, 0.01, 0.5, 0.999])
+def test_truncated_file(folder, share):
+    path = folder / "mnist.npz"
+    np.savez_compressed(path, **raw())
+    content = path.read_bytes()
+    path.write_bytes(content[: int(len(content) * share)])
+    assert_unreadable()
+
+
+def test_flipped_byte_is_never_another_error(folder):
+    path = folder / "mnist.npz"
+    np.savez_compressed(path, **raw(images=4))
+    good = path.read_bytes()
+    expected = data.load("mnist")
+    for position in range(0, len(good), 29):
+        path.write_bytes(good[:position] + bytes([good[position] ^ 0xFF]) + good[position + 1 :])
+        try:
+            dataset = data.load("mnist")
+        except ValueError:
+            continue
+        # A date or another byte that zip keeps and nobody reads.
+        assert_array_equal(dataset.x_train, expected.x_train, f"silently wrong with byte {position} flipped")
+
+
+def test_other_kinds_of_files(folder):
+    path = folder / "mnist.npz"
+    path.write_text("<html>404</html>")
+    assert_unreadable()
+    with open(path, "wb") as file:
+        np.save(file, raw()["x_train"])
+    assert_unreadable()
+
+
+class Bomb:
+    def __reduce__(self):
+        return (pytest.fail, ("a data file was unpickled",))
+
+
+def test_nothing_is_unpickled(folder):
+    np.savez(folder / "mnist.npz", **raw() | {"y_test": np.array([Bomb()], object)})
+    assert_unreadable()
+    (folder / "mnist.npz").write_bytes(pickle.dumps(Bomb()))
+    assert_unreadable()
+
+
+def test_sidecar(folder):
+    path = folder / "mnist.npz"
+    np.savez(path, **raw())
+    beside = folder / "mnist.npz.sha256"
+    beside.write_text(f"{hashlib.sha256(path.read_bytes()).hexdigest()}  mnist.npz\n")
+    assert len(data.load("mnist").x_train) == 20
+    beside.write_text(f"{'0' * 64}  mnist.npz\n")
+    with pytest.raises(ValueError, match=r"mnist\.npz is corrupt: its SHA-256 is not the expected 0000"):
+        data.load("mnist")
+
+
+# Saving
+
+
+@pytest.mark.parametrize("name", ["mnist", "cifar10"])
+def test_what_is_saved_can_be_loaded(tmp_path, monkeypatch, name):
+    arrays = raw(name)
+    mock_download(monkeypatch, name, arrays)
+    path = data.save(name, tmp_path / "new" / "folder")
+    assert sorted(p.name for p in path.parent.iterdir()) == [f"{name}.npz", f"{name}.npz.sha256"]
+    digest, file = path.with_suffix(".npz.sha256").read_text().split()
+    assert (digest, file) == (hashlib.sha256(path.read_bytes()).hexdigest(), path.name)
+
+    mock_no_network(monkeypatch, name)
+    monkeypatch.setenv("COURSEKIT_DATA", str(path.parent))
+    assert_holds(data.load(name), name, arrays)
+
+
+def test_a_full_disk_leaves_the_old_file(folder, monkeypatch):
+    mock_download(monkeypatch, "mnist", raw())
+    data.save("mnist", folder)
+    before = data.load("mnist")
+
+    def fail(path, **arrays):
+        path.write_bytes(b"half of it")
+        raise OSError("No space left on device")
+
+    monkeypatch.setattr(np, "savez_compressed", fail)
+    with pytest.raises(OSError, match="No space left"):
+        data.save("mnist", folder)
+    assert_array_equal(data.load("mnist").x_train, before.x_train)
+
+
+def test_command_line(tmp_path):
+    command = [sys.executable, "-m", "coursekit.data"]
+    made = subprocess.run([*command, "digits", tmp_path], capture_output=True, text=True, check=True)
+    path = tmp_path / "digits.npz"
+    assert made.stdout == f"{path}\n"
+    with np.load(path) as saved, np.load(data.DIGITS) as embedded:
+        for array in data.ARRAYS:
+            assert_array_equal(saved[array], embedded[array])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["imagenet", "FOLDER"], "invalid choice: 'imagenet'"),
+        (["mnist"], "the following arguments are required: folder"),
+        (["mnist", "FOLDER"], "mnist is not on this computer and could not be downloaded (URL fetch failure"),
+        (["digits", "FILE"], "File exists"),
+    ],
+)
+def test_command_line_refuses(tmp_path, monkeypatch, capsys, arguments, sentence):
+    mock_no_network(monkeypatch, "mnist")
+    (tmp_path / "FILE").touch()
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", ["coursekit.data", *arguments])
+    with pytest.raises(SystemExit) as stopped:
+        data.main()
+    assert stopped.value.code == 2
+    output = capsys.readouterr()
+    assert sentence in output.err and output.out == ""
+    assert [path.name for path in tmp_path.rglob("*")] == ["FILE"]
+
+
+def test_command_line_refuses_corrupt_digits(tmp_path, monkeypatch, capsys):
+    broken = tmp_path / "digits.npz"
+    shutil.copyfile(data.DIGITS, broken)
+    with open(broken, "ab") as file:
+        file.write(b"!")
+    monkeypatch.setattr(data, "DIGITS", broken)
+    monkeypatch.setattr(sys, "argv", ["coursekit.data", "digits", str(tmp_path / "out")])
+    with pytest.raises(SystemExit) as stopped:
+        data.main()
+    assert stopped.value.code == 2
+    assert "digits.npz is corrupt" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+# Cutting and drawing: on data sets whose every image is its own number, so that it can be followed
+
+
+@st.composite
+def datasets(draw, fewest=1):
+    """Data sets of a few classes with a few images each, in any order; training images from 0 up, test images below."""
+    counts = draw(st.lists(st.integers(fewest, 6), min_size=2, max_size=5))
+    labels = draw(st.permutations(np.repeat(np.arange(len(counts)), counts).tolist()))
+    x = np.arange(len(labels), dtype="float32").reshape(-1, 1, 1, 1)
+    y = np.array(labels, "int64")
+    names = tuple(f"class {index}" for index in range(len(counts)))
+    return data.Dataset("numbered", names, x, y, -1 - x, y[::-1].copy())
+
+
+def numbers(x):
+    return x.ravel().astype(int).tolist()
+
+
+@settings(deadline=None)
+@given(dataset=datasets(), seed=st.integers(0, 2**32), chosen=st.data())
+def test_few_shot_is_balanced_and_nested(dataset, seed, chosen):
+    most = int(np.bincount(dataset.y_train).min())
+    fewer, more = sorted(chosen.draw(st.tuples(st.integers(1, most), st.integers(1, most))))
+    small, large = (data.few_shot(dataset, labels, seed) for labels in (fewer, more))
+    again = data.few_shot(dataset, more, seed)
+
+    assert_array_equal(np.bincount(large.y_train), [more] * len(dataset.class_names))
+    assert len(set(numbers(large.x_train))) == len(large.x_train)
+    assert_array_equal(dataset.y_train[numbers(large.x_train)], large.y_train)  # an image keeps its label
+    assert set(numbers(small.x_train)) <= set(numbers(large.x_train))
+    assert numbers(again.x_train) == numbers(large.x_train)
+    assert min(numbers(large.x_train)) >= 0  # no test image
+    assert_array_equal(large.x_test, dataset.x_test)
+    assert_array_equal(large.y_test, dataset.y_test)
+
+
+def test_few_shot_follows_the_seed_and_mixes_the_classes():
+    digits = data.load("digits")
+    draws = [data.few_shot(digits, 20, seed) for seed in range(5)]
+    assert len({draw.x_train.tobytes() for draw in draws}) == 5
+    assert all(np.any(np.diff(draw.y_train) < 0) for draw in draws)
+
+
+@pytest.mark.parametrize("labels", [0, -1, 401])
+def test_few_shot_refuses(labels):
+    with pytest.raises(ValueError, match=rf"labels_per_class is {labels}; digits has 1 to 400 training images"):
+        data.few_shot(data.load("digits"), labels, seed=0)
+
+
+@settings(deadline=None)
+@given(dataset=datasets(), chosen=st.data(), by_name=st.booleans())
+def test_select_classes_renumbers_in_the_order_given(dataset, chosen, by_name):
+    all_classes = range(len(dataset.class_names))
+    classes = chosen.draw(st.lists(st.sampled_from(all_classes), min_size=1, unique=True))
+    given_as = [dataset.class_names[c] for c in classes] if by_name else classes
+    selected = data.select_classes(dataset, given_as)
+    assert selected.class_names == tuple(dataset.class_names[c] for c in classes)
+    for half in ("train", "test"):
+        x, y = getattr(dataset, f"x_{half}"), getattr(dataset, f"y_{half}")
+        expected = [(number, classes.index(c)) for number, c in zip(numbers(x), y, strict=True) if c in classes]
+        got = numbers(getattr(selected, f"x_{half}")), getattr(selected, f"y_{half}").tolist()
+        assert list(zip(*got, strict=True)) == expected
+        assert getattr(selected, f"y_{half}").dtype == np.int64
+
+
+@pytest.mark.parametrize(
+    ("classes", "sentence"),
+    [
+        ([0, 10], "digits has no class 10"),
+        ([-1], "digits has no class -1"),
+        (["ten"], "digits has no class 'ten'"),
+        ([3, 3], "Each class may be named once only"),
+        ([3, "3"], "Each class may be named once only"),
+    ],
+)
+def test_select_classes_refuses(classes, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        data.select_classes(data.load("digits"), classes)
+
+
+@settings(deadline=None)
+@given(dataset=datasets(fewest=2), chosen=st.data())
+def test_hold_out_takes_the_last_of_every_class(dataset, chosen):
+    images = chosen.draw(st.integers(1, int(np.bincount(dataset.y_train).min()) - 1))
+    rest, (x, y) = data.hold_out(dataset, images)
+    assert sorted(numbers(rest.x_train) + numbers(x)) == numbers(dataset.x_train)
+    assert_array_equal(np.bincount(y), [images] * len(dataset.class_names))
+    assert_array_equal(dataset.y_train[numbers(x)], y)
+    assert_array_equal(dataset.y_train[numbers(rest.x_train)], rest.y_train)
+    for c in range(len(dataset.class_names)):
+        assert max(np.array(numbers(rest.x_train))[rest.y_train == c]) < min(np.array(numbers(x))[y == c])
+    assert_array_equal(rest.x_test, dataset.x_test)
+
+
+@pytest.mark.parametrize("images", [0, -1, 400])
+def test_hold_out_refuses(images):
+    with pytest.raises(ValueError, match=rf"images_per_class is {images}; of class '0', digits has 400"):
+        data.hold_out(data.load("digits"), images)
+
+
+@settings(deadline=None)
+@given(factor=st.integers(1, 4), rows=st.integers(1, 3), columns=st.integers(1, 3), channels=st.sampled_from([1, 3]))
+def test_shrink_equals_the_loop(factor, rows, columns, channels):
+    random = np.random.default_rng(0)
+    x = random.random((2, rows * factor, columns * factor, channels), "float32")
+    y = np.zeros(2, "int64")
+    small = data.shrink(data.Dataset("random", ("a",), x, y, x[::-1], y), factor)
+    for image, expected_of in [(small.x_train, x), (small.x_test, x[::-1])]:
+        assert image.dtype == np.float32
+        assert image.shape == (2, rows, columns, channels)
+        for i, row, column, channel in np.ndindex(image.shape):
+            square = [
+                expected_of[i, row * factor + down, column * factor + right, channel]
+                for down in range(factor)
+                for right in range(factor)
+            ]
+            assert_allclose(image[i, row, column, channel], sum(map(float, square)) / factor**2, rtol=1e-5)
+
+
+@pytest.mark.parametrize("factor", [0, -2, 3, 28 * 2])
+def test_shrink_refuses(factor):
+    with pytest.raises(ValueError, match=rf"factor is {factor}; it must divide the 28x28 pixels"):
+        data.shrink(data.load("digits"), factor)

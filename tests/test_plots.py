@@ -1,0 +1,110 @@
+"""Figures: alternative text, the same bytes every time, what is drawn, and what they refuse to draw."""
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+
+from coursekit import plots
+
+TEXT = {"alt": "Two rising curves.", "xlabel": "labels a class", "ylabel": "accuracy"}
+SERIES = {"frozen": [[0.5, 0.6], [0.7, 0.8], [0.8, 0.9]], "scratch": [0.3, 0.5, 0.9]}
+
+
+@pytest.fixture
+def drawn(monkeypatch):
+    """The figures that are drawn, kept before they are closed."""
+    figures = []
+    show = plots.show
+    monkeypatch.setattr(plots, "show", lambda figure, alt: figures.append(figure) or show(figure, alt))
+    return figures
+
+
+def grid(channels=3, images=3):
+    return np.random.default_rng(0).random((images, 4, 4, channels), "float32")
+
+
+@pytest.mark.parametrize(
+    "draw",
+    [lambda alt: plots.curves([1, 2, 3], SERIES, **TEXT | {"alt": alt}), lambda alt: plots.image_grid(grid(), alt=alt)],
+)
+def test_alternative_text(draw):
+    before = plt.get_fignums()
+    data, metadata = draw("Two rising curves.")._repr_mimebundle_()
+    assert list(data) == ["image/png"]
+    assert metadata["image/png"]["alt"] == "Two rising curves."
+    assert plt.get_fignums() == before
+    for empty in ("", " \n"):
+        with pytest.raises(ValueError, match="alt is empty; say in a sentence what the figure shows"):
+            draw(empty)
+    plt.close("all")
+
+
+def test_the_same_figure_is_the_same_file():
+    first, second = (plots.curves([1, 2, 3], SERIES, **TEXT).data for _ in range(2))
+    assert first == second
+    assert first != plots.curves([1, 2, 3], SERIES, **TEXT | {"xlabel": "epochs"}).data
+    assert b"matplotlib" not in first.lower()
+    assert plots.image_grid(grid(), alt="Noise.").data == plots.image_grid(grid(), alt="Noise.").data
+
+
+def test_the_style_stays_inside():
+    before = dict(plt.rcParams)
+    plots.curves([1, 2, 3], SERIES, **TEXT)
+    assert dict(plt.rcParams) == before
+    with plots.style():
+        assert dict(plt.rcParams) != before
+
+
+@pytest.mark.parametrize(("categorical", "positions"), [(False, [2, 5, 50]), (True, [0, 1, 2])])
+def test_curves_draw_mean_and_deviation(drawn, categorical, positions):
+    plots.curves([2, 5, 50], SERIES, **TEXT, title="Few labels", categorical=categorical, ylim=(0, 1))
+    (axes,) = drawn[0].axes
+    assert (axes.get_xlabel(), axes.get_ylabel()) == ("labels a class", "accuracy")
+    assert axes.get_title(loc="left") == "Few labels"
+    assert axes.get_ylim() == (0, 1)
+    assert [text.get_text() for text in axes.get_legend().get_texts()] == ["frozen", "scratch"]
+    if categorical:
+        assert [tick.get_text() for tick in axes.get_xticklabels()] == ["2", "5", "50"]
+
+    frozen, scratch = axes.lines
+    assert_array_equal(frozen.get_xdata(), positions)
+    assert_allclose(frozen.get_ydata(), [0.55, 0.75, 0.85])
+    assert_allclose(scratch.get_ydata(), [0.3, 0.5, 0.9])
+    assert frozen.get_marker() != scratch.get_marker()  # colour is not the only difference
+
+    deviation = 0.1 / np.sqrt(2)
+    band, no_band = (collection.get_paths()[0].vertices[:, 1] for collection in axes.collections)
+    assert_allclose([band.min(), band.max()], [0.55 - deviation, 0.85 + deviation])
+    assert_allclose([no_band.min(), no_band.max()], [0.3, 0.9])
+
+
+@pytest.mark.parametrize("rows", [[0.5, 0.6], [[0.5, 0.6, 0.7]], []])
+def test_curves_need_a_row_for_each_point(rows):
+    with pytest.raises(ValueError, match=f"frozen has {len(rows)} rows for 3 points; it needs one row a point"):
+        plots.curves([1, 2, 3], {"frozen": rows}, **TEXT)
+    plt.close("all")
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize(("images", "columns"), [(1, 1), (3, 2), (4, 2), (3, 10)])
+def test_image_grid(drawn, channels, images, columns):
+    titles = [f"image {i}" for i in range(images)]
+    plots.image_grid(grid(channels, images), alt="Noise.", titles=titles, columns=columns)
+    axes = drawn[0].axes
+    assert len(axes) == columns * -(-images // columns)
+    for i, axis in enumerate(axes):
+        assert not axis.axison
+        if i >= images:
+            assert not axis.images
+            continue
+        (image,) = axis.images
+        assert_array_equal(image.get_array(), grid(channels, images)[i].squeeze())
+        assert image.get_clim() == (0, 1)  # a dark image stays dark
+        assert axis.get_title() == titles[i]
+
+
+@pytest.mark.parametrize(("images", "titles"), [(0, None), (0, []), (2, ["one"]), (2, [])])
+def test_image_grid_refuses(images, titles):
+    with pytest.raises(ValueError, match=f"There are {images} images and {len(titles or [])} titles"):
+        plots.image_grid(grid(images=images), alt="Noise.", titles=titles)

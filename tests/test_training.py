@@ -1,0 +1,360 @@
+"""Fitting, repeating and differentiating, on whichever backend runs."""
+
+from types import SimpleNamespace
+
+import keras
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from keras import layers, ops
+from numpy.testing import assert_allclose, assert_array_equal
+
+from coursekit import training
+
+CLASSES = 3
+
+
+@pytest.fixture(autouse=True)
+def nothing_kept(monkeypatch):
+    for variable in ("COURSEKIT_RESUME", "COURSEKIT_PROFILE"):
+        monkeypatch.delenv(variable, raising=False)
+
+
+def images(number=12):
+    random = np.random.default_rng(0)
+    return random.random((number, 4, 4, 1), "float32"), np.arange(number) % CLASSES
+
+
+def compiled():
+    hidden = [layers.Flatten(), layers.Dense(4, use_bias=False), layers.BatchNormalization()]
+    model = keras.Sequential([keras.Input((4, 4, 1)), *hidden, layers.Dense(CLASSES)])
+    return training.compile_classifier(model, learning_rate=0.05)
+
+
+@pytest.fixture(scope="module")
+def classifier():
+    """A compiled classifier and its first weights: one for all tests, because compiling takes longer than fitting."""
+    model = compiled()
+    return model, model.get_weights()
+
+
+def fit(classifier, **options):
+    """Fit the classifier from its first weights."""
+    model, weights = classifier
+    training.restart(model, weights)
+    return training.fit(model, *images(), **{"epochs": 2, "seed": 0, "batch_size": 4} | options)
+
+
+def flat(weights):
+    return np.concatenate([weight.ravel() for weight in weights])
+
+
+# Fitting
+
+
+def test_history(classifier):
+    model, _ = classifier
+    history = fit(classifier, epochs=3, validation_data=images())
+    assert history.keys() == {"loss", "accuracy", "val_loss", "val_accuracy"}
+    for numbers in history.values():
+        assert (numbers.shape, numbers.dtype) == ((3,), np.float64)
+    assert history["loss"][-1] < history["loss"][0]
+    assert history["val_accuracy"][-1] == pytest.approx(training.accuracy(model, *images()))
+
+
+def test_the_seed_decides(classifier):
+    model, _ = classifier
+    first = fit(classifier, seed=0)["loss"], flat(model.get_weights())
+    again = fit(classifier, seed=0)["loss"], flat(model.get_weights())
+    other = fit(classifier, seed=1)["loss"], flat(model.get_weights())
+    assert_array_equal(first[0], again[0])
+    assert_array_equal(first[1], again[1])
+    assert np.any(first[0] != other[0]) and np.any(first[1] != other[1])
+
+
+def test_restart_is_a_freshly_compiled_model(classifier):
+    model, weights = classifier
+    fit(classifier, epochs=3, seed=5)  # leaves momenta and a step count behind
+    # One batch an epoch: on JAX, the first fit of a model takes the images in another order than later ones.
+    history = fit(classifier, epochs=4, batch_size=12)
+    fresh = compiled()
+    fresh.set_weights(weights)
+    expected = training.fit(fresh, *images(), epochs=4, seed=0, batch_size=12)
+    assert_allclose(history["loss"], expected["loss"], rtol=1e-4)
+    assert_allclose(flat(model.get_weights()), flat(fresh.get_weights()), atol=1e-3)
+
+
+@pytest.mark.parametrize("optimizer", [keras.optimizers.Nadam, keras.optimizers.Adagrad])
+def test_restart_of_an_optimizer_that_does_not_start_at_zero(optimizer):
+    x = images()[0].reshape(12, -1)
+    model = keras.Sequential([keras.Input((16,)), layers.Dense(1)])
+    weights = model.get_weights()
+    training.compile_regressor(model, optimizer=optimizer(0.05))
+    losses = []
+    for _ in range(2):
+        training.restart(model, weights)
+        losses.append(training.fit(model, x, x.sum(1), epochs=4, seed=0, batch_size=12)["loss"])
+    assert_allclose(losses[1], losses[0], rtol=1e-4)
+
+
+def test_restart_refuses_a_model_that_it_does_not_know():
+    model = keras.Sequential([keras.Input((2,)), layers.Dense(1)], name="stranger")
+    for _ in range(2):
+        with pytest.raises(ValueError, match=r"stranger cannot be restarted; compile it with training\.compile_"):
+            training.restart(model, model.get_weights())
+        model.compile("adam", "mse")
+
+
+def test_restart_keeps_the_learning_rate(classifier):
+    model, weights = classifier
+    training.restart(model, weights)
+    assert float(model.optimizer.learning_rate) == pytest.approx(0.05)
+
+
+def test_progress_ends_with_one(classifier):
+    done = []
+    fit(classifier, epochs=2, progress=done.append)
+    assert_allclose(done, np.arange(1, 7) / 6)
+    assert done[-1] == 1.0
+
+
+@pytest.mark.parametrize("number", [3, 8, 12])
+def test_images_per_epoch_decides_the_steps(classifier, number):
+    model, weights = classifier
+    training.restart(model, weights)
+    done = []
+    options = {"epochs": 2, "seed": 0, "batch_size": 4, "images_per_epoch": 12}
+    training.fit(model, *images(number), progress=done.append, **options)
+    assert len(done) == 2 * 12 // 4
+
+
+@settings(deadline=None)
+@given(number=st.integers(1, 20), images_per_epoch=st.none() | st.integers(1, 50), seed=st.integers(0, 1000))
+def test_images_are_repeated_evenly_with_their_labels(number, images_per_epoch, seed):
+    seen = []
+
+    def fit(x, y, **_):
+        seen.extend([x, y])
+        return SimpleNamespace(history={})
+
+    x = np.arange(number)
+    options = {"epochs": 1, "seed": seed, "images_per_epoch": images_per_epoch}
+    training.fit(SimpleNamespace(fit=fit), x, -x, **options)
+    assert_array_equal(seen[0], -seen[1])
+    assert len(seen[0]) == (images_per_epoch or number)
+    assert min(seen[0]) >= 0 and max(seen[0]) < number
+    times = np.bincount(seen[0], minlength=number)
+    assert times.max() - times.min() <= 1
+
+
+def test_the_seed_decides_which_images_are_left_out():
+    kept = []
+    model = SimpleNamespace(fit=lambda x, y, **_: kept.append(tuple(x)) or SimpleNamespace(history={}))
+    for seed in (0, 0, 1):
+        training.fit(model, np.arange(100), np.arange(100), epochs=1, seed=seed, images_per_epoch=10)
+    assert kept[0] == kept[1] != kept[2]
+
+
+def test_a_named_fit_is_kept_for_an_interrupted_run(classifier, tmp_path, monkeypatch):
+    model, _ = classifier
+    monkeypatch.setenv("COURSEKIT_RESUME", str(tmp_path))
+    assert len(fit(classifier, description="source")["loss"]) == 2
+    trained = flat(model.get_weights())
+    assert fit(classifier, description="source") == {}
+    assert_array_equal(flat(model.get_weights()), trained)
+    assert fit(classifier, description="other, longer", epochs=3)["loss"].shape == (3,)
+    monkeypatch.delenv("COURSEKIT_RESUME")
+    assert len(fit(classifier, description="source")["loss"]) == 2
+    assert not [path for path in tmp_path.rglob("*") if path.name.startswith("unfinished")]
+
+
+@pytest.mark.parametrize(("x", "y"), [(0, 0), (3, 2), (0, 2)])
+def test_fit_refuses(x, y):
+    with pytest.raises(ValueError, match=f"There are {x} images and {y} labels; training needs as many of both"):
+        training.fit(None, np.zeros(x), np.zeros(y), epochs=1, seed=0)
+
+
+def test_a_given_optimizer_and_a_schedule_are_used():
+    schedule = keras.optimizers.schedules.ExponentialDecay(0.1, 10, 0.5)
+    model = keras.Sequential([keras.Input((2,)), layers.Dense(2)])
+    assert training.compile_classifier(model, schedule).optimizer._learning_rate is schedule
+    sgd = keras.optimizers.SGD()
+    assert training.compile_regressor(model, optimizer=sgd).optimizer is sgd
+
+
+def test_regressor_fits_numbers():
+    x = np.random.default_rng(0).normal(size=(16, 2)).astype("float32")
+    y = x @ [[1.0], [-2.0]]
+    model = training.compile_regressor(keras.Sequential([keras.Input((2,)), layers.Dense(1)]), learning_rate=0.3)
+    history = training.fit(model, x, y, epochs=20, seed=0, batch_size=16)
+    assert history.keys() == {"loss"}
+    assert history["loss"][-1] < 0.1 * history["loss"][0]
+
+
+@settings(deadline=None, max_examples=20)
+@given(number=st.integers(1, 12), batch_size=st.integers(1, 13), seed=st.integers(0, 1000))
+def test_accuracy_equals_numpy(number, batch_size, seed):
+    random = np.random.default_rng(seed)
+    x, y = random.normal(size=(number, 2)).astype("float32"), random.integers(0, CLASSES, number)
+    weights = random.normal(size=(2, CLASSES)).astype("float32")
+    correct = [int(np.argmax(image @ weights)) == label for image, label in zip(x, y, strict=True)]
+    accuracy = training.accuracy(lambda x, training: ops.convert_to_tensor(x @ weights), x, y, batch_size)
+    assert isinstance(accuracy, float)
+    assert accuracy == pytest.approx(sum(correct) / number)
+
+
+# Progress bars
+
+
+@pytest.mark.parametrize(
+    ("variables", "silent"),
+    [({}, False), ({"PYTEST_VERSION": "9"}, True), ({"COURSEKIT_RECORD": "1"}, True)],
+)
+def test_bar_is_silent_where_nobody_watches(monkeypatch, variables, silent):
+    for name in ("PYTEST_VERSION", "COURSEKIT_RECORD"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    bar = training.bar(range(3))
+    assert bar.disable is silent
+    assert list(bar) == [0, 1, 2]
+
+
+# Sweeps
+
+
+def numbered(calls):
+    """An experiment whose numbers tell all that it was given, and that notes its calls."""
+
+    def run(width, name, seed):
+        calls.append((width, name, seed))
+        return {"sum": 100 * width + 10 * "ab".index(name) + seed, "seed": seed}
+
+    return run
+
+
+EVERY_RUN = [(width, name, seed) for width in (1, 2) for name in "ab" for seed in range(3)]
+
+
+def assert_complete(results):
+    assert list(results) == [(1, "a"), (1, "b"), (2, "a"), (2, "b")]
+    for (width, name), numbers in results.items():
+        assert numbers.keys() == {"sum", "seed"}
+        assert_array_equal(numbers["sum"], 100 * width + 10 * "ab".index(name) + np.arange(3))
+        assert_array_equal(numbers["seed"], [0, 1, 2])
+        assert numbers["sum"].dtype == np.float64
+
+
+def test_sweep_runs_everything_in_order():
+    calls = []
+    assert_complete(training.sweep(numbered(calls), (1, 2), "ab", seeds=range(3), name="numbers"))
+    assert calls == EVERY_RUN
+    training.sweep(numbered(calls), (1, 2), "ab", seeds=range(3), name="numbers")
+    assert calls == EVERY_RUN * 2  # nothing is kept unless asked for
+
+
+def test_sweep_over_one_choice_has_plain_keys():
+    results = training.sweep(lambda n, seed: {"n": n + seed}, [5, 3], seeds=range(3), name="one")
+    assert {key: numbers["n"].tolist() for key, numbers in results.items()} == {5: [5, 6, 7], 3: [3, 4, 5]}
+
+
+def test_an_interrupted_sweep_goes_on_where_it_stopped(tmp_path, monkeypatch):
+    monkeypatch.setenv("COURSEKIT_RESUME", str(tmp_path / "new"))
+    calls = []
+    run = numbered(calls)
+
+    def interrupted(*choices, seed):
+        if len(calls) == 5:
+            raise KeyboardInterrupt
+        return run(*choices, seed=seed)
+
+    with pytest.raises(KeyboardInterrupt):
+        training.sweep(interrupted, (1, 2), "ab", seeds=range(3), name="numbers")
+    assert calls == EVERY_RUN[:5]
+    assert_complete(training.sweep(run, (1, 2), "ab", seeds=range(3), name="numbers"))
+    assert calls == EVERY_RUN
+    assert_complete(training.sweep(run, (1, 2), "ab", seeds=range(3), name="numbers"))
+    assert calls == EVERY_RUN
+    training.sweep(run, (1, 2), "ab", seeds=range(3), name="others")
+    assert calls == EVERY_RUN * 2  # another sweep has its own results
+    monkeypatch.setenv("COURSEKIT_PROFILE", "full")
+    training.sweep(run, (1, 2), "ab", seeds=range(3), name="numbers")
+    assert calls == EVERY_RUN * 3  # and so has another profile
+
+
+@pytest.mark.parametrize("resume", [False, True])
+def test_sweep_over_numpy_numbers(tmp_path, monkeypatch, resume):
+    if resume:
+        monkeypatch.setenv("COURSEKIT_RESUME", str(tmp_path))
+    for _ in range(2):
+        results = training.sweep(lambda n, seed: {"n": n * seed}, np.array([2, 3]), seeds=np.arange(3), name="numpy")
+        assert {key: numbers["n"].tolist() for key, numbers in results.items()} == {2: [0, 2, 4], 3: [0, 3, 6]}
+
+
+# Gradients: batch norm in training mode, against central differences of the same formula in float64
+
+BATCH, INPUTS, UNITS, EPSILON = 6, 3, 2, 1e-3
+
+
+def normalized_loss(x, targets, kernel, gamma, beta):
+    z = x @ kernel
+    normalized = (z - z.mean(0)) / np.sqrt(z.var(0) + EPSILON)
+    return np.mean((gamma * normalized + beta - targets) ** 2)
+
+
+def central_differences(function, values, step=1e-5):
+    gradients = []
+    for index, value in enumerate(values):
+        gradient = np.zeros_like(value)
+        for position in np.ndindex(value.shape):
+            shift = np.zeros_like(value)
+            shift[position] = step
+            above, below = ([*values[:index], value + s, *values[index + 1 :]] for s in (shift, -shift))
+            gradient[position] = (function(*above) - function(*below)) / (2 * step)
+        gradients.append(gradient)
+    return gradients
+
+
+@settings(deadline=None, max_examples=10)
+@given(seed=st.integers(0, 2**32 - 1))
+def test_gradients_through_batch_norm(seed):
+    random = np.random.default_rng(seed)
+    shapes = [(BATCH, INPUTS), (BATCH, UNITS), (INPUTS, UNITS), (UNITS,), (UNITS,)]
+    x, targets, *values = [random.normal(size=shape).astype("float32").astype("float64") for shape in shapes]
+    dense = layers.Dense(UNITS, use_bias=False)
+    norm = layers.BatchNormalization(momentum=0.5, epsilon=EPSILON)
+    model = keras.Sequential([keras.Input((INPUTS,)), dense, norm])
+    variables = [dense.kernel, norm.gamma, norm.beta]
+    for variable, value in zip(variables, values, strict=True):
+        variable.assign(value)
+    before = flat(model.get_weights())
+
+    def loss():
+        return ops.mean((model(x.astype("float32"), training=True) - targets.astype("float32")) ** 2)
+
+    value, gradients = training.value_and_grad(loss, variables)
+    assert float(value) == pytest.approx(normalized_loss(x, targets, *values), rel=1e-4)
+    expected = central_differences(lambda *values: normalized_loss(x, targets, *values), values)
+    for gradient, wanted in zip(gradients, expected, strict=True):
+        # float32 on one side; batch norm divides by the spread of a few numbers, which can be small
+        assert_allclose(ops.convert_to_numpy(gradient), wanted, rtol=2e-3, atol=2e-3 * max(1, np.abs(wanted).max()))
+    assert_array_equal(flat(model.get_weights()), before)  # moving statistics included
+
+
+def test_a_variable_without_influence_has_no_gradient():
+    used, unused = keras.Variable([1.0, 2.0]), keras.Variable([[3.0]])
+    _, (gradient, zeros) = training.value_and_grad(lambda: ops.sum(used**3), [used, unused])
+    assert_allclose(ops.convert_to_numpy(gradient), [3, 12])
+    assert_array_equal(ops.convert_to_numpy(zeros), [[0]])
+
+
+def test_what_the_function_assigns_is_dropped():
+    variable, counter = keras.Variable(2.0), keras.Variable(0.0, trainable=False)
+
+    def function():
+        counter.assign_add(1.0)
+        return variable * 3.0
+
+    _, (gradient,) = training.value_and_grad(function, [variable])
+    assert (float(gradient), float(counter), float(variable)) == (3, 0, 2)

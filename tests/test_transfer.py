@@ -1,0 +1,668 @@
+"""Transfer learning: taps against layers applied by hand, freezing bit by bit, rates against plain optimizers.
+
+The small models are chains whose layer names end in a number: which counted layer, from the bottom, a layer belongs
+to. So the names say what must freeze together, and the tests need not find it out as the package does.
+"""
+
+import keras
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from keras import layers
+from numpy.testing import assert_allclose, assert_array_equal
+
+from coursekit import training, transfer
+
+SHAPE = (8, 8, 1)
+CLASSES = 3
+schedules = keras.optimizers.schedules
+
+
+def block(number, width=3):
+    return [
+        layers.Conv2D(width, 3, padding="same", use_bias=False, name=f"conv{number}"),
+        layers.BatchNormalization(momentum=0.5, name=f"bn{number}"),
+        layers.Activation("elu", name=f"elu{number}"),
+    ]
+
+
+def head(number):
+    return [layers.GlobalAveragePooling2D(name=f"pool{number - 1}"), layers.Dense(CLASSES, name=f"head{number}")]
+
+
+def sequential(*stack, name=None, shape=SHAPE):
+    return keras.Sequential([keras.Input(shape), *stack], name=name)
+
+
+def functional(*stack, name=None, shape=SHAPE):
+    x = inputs = keras.Input(shape)
+    for layer in stack:
+        x = layer(x)
+    return keras.Model(inputs, x, name=name)
+
+
+def two_levels():
+    inner = functional(*block(1), name="inner")
+    middle = functional(inner, *block(2), name="middle")
+    return functional(layers.Rescaling(2.0, name="scale1"), middle, *head(3))
+
+
+def norm_after_nested():
+    conv, *rest = block(2)
+    return functional(*block(1), sequential(conv, shape=(8, 8, 3), name="body"), *rest, *head(3))
+
+
+MODELS = {
+    "sequential": lambda: sequential(*block(1), *block(2), *head(3)),
+    "functional": lambda: functional(*block(1), *block(2), *head(3)),
+    "nested functional": lambda: functional(functional(*block(1), *block(2), name="body"), *head(3)),
+    "nested sequential": lambda: functional(sequential(*block(1), *block(2), name="body"), *head(3)),
+    "nested in sequential": lambda: sequential(functional(*block(1), *block(2), name="body"), *head(3)),
+    "two levels": two_levels,
+    "norm after nested": norm_after_nested,
+    "norm below": lambda: functional(layers.BatchNormalization(name="below1"), *block(1), *block(2), *head(3)),
+}
+every_model = pytest.mark.parametrize("kind", MODELS)
+
+
+def leaves(model):
+    """The layers of a chain, in order, through nested models."""
+    for layer in model.layers:
+        if isinstance(layer, keras.Model):
+            yield from leaves(layer)
+        elif not isinstance(layer, layers.InputLayer):
+            yield layer
+
+
+def number_of(layer):
+    return int(layer.name[-1])
+
+
+def outputs_by_hand(model, x):
+    """Apply a chain layer after layer: a dict from name to output."""
+    outputs = {}
+    for layer in model.layers:
+        if isinstance(layer, keras.Model):
+            outputs |= outputs_by_hand(layer, x)
+        if not isinstance(layer, layers.InputLayer):
+            x = outputs[layer.name] = layer(x)
+    return outputs
+
+
+def images(number=6, shape=SHAPE):
+    return np.random.default_rng(0).random((number, *shape), "float32")
+
+
+def randomise(model, seed=0):
+    """Random weights and batch-norm statistics: those of a new model hide what a test should see."""
+    random = np.random.default_rng(seed)
+    for variable in model.weights:
+        positive = variable.path.endswith(("gamma", "variance"))
+        variable.assign(random.uniform(0.5, 1.5, variable.shape) if positive else random.normal(0, 0.4, variable.shape))
+    return model
+
+
+def weights_of(layer):
+    return [keras.ops.convert_to_numpy(weight) for weight in layer.weights]
+
+
+def by_layer(model):
+    return {layer.name: weights_of(layer) for layer in leaves(model)}
+
+
+def train(model, optimizer=None, steps=2, x=None, run_eagerly=True):
+    """A few steps. Eagerly, because most tests train a model once, and compiling one takes longer than that."""
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    model.compile(optimizer or keras.optimizers.Adam(0.01), loss, run_eagerly=run_eagerly)
+    x = images() if x is None else x
+    for _ in range(steps):
+        model.train_on_batch(x, np.arange(len(x)) % CLASSES)
+
+
+def assert_equal(first, second):
+    assert len(first) == len(second)
+    for one, other in zip(first, second, strict=True):
+        assert_array_equal(one, other)
+
+
+def assert_moved(layer, before):
+    """The kernel of a layer changed, or all of a batch norm: scale, shift and moving statistics."""
+    after = weights_of(layer)
+    moving = len(after) if isinstance(layer, layers.BatchNormalization) else 1
+    for one, other in zip(before[:moving], after[:moving], strict=True):
+        assert np.any(one != other), layer.name
+
+
+@pytest.fixture(scope="module")
+def application():
+    """A backbone of `keras.applications` with random weights, nested above a rescaling; 52 layers and a head."""
+    shape = (96, 96, 3)
+    body = keras.applications.MobileNetV2(shape, 0.35, include_top=False, weights=None, pooling="avg", name="body")
+    return randomise(functional(layers.Rescaling(1 / 127.5, -1), body, layers.Dense(CLASSES, name="head"), shape=shape))
+
+
+# The network of the chapter
+
+
+def test_convnet():
+    model = transfer.convnet((8, 8, 3), CLASSES, filters=(4, 4, 6))
+    names = ["conv1", "bn1", "relu1", "conv2", "bn2", "relu2", "pool3", "conv3", "bn3", "relu3", "features", "head"]
+    assert [layer.name for layer in leaves(model)] == names
+    assert model.get_layer("relu2").output.shape == (None, 8, 8, 4)
+    assert model.get_layer("relu3").output.shape == (None, 4, 4, 6)
+    assert model.output.shape == (None, CLASSES)
+    logits = model(images(shape=(8, 8, 3)))
+    assert np.any(keras.ops.convert_to_numpy(logits) < 0)
+
+
+# Features
+
+
+@every_model
+def test_every_tap_equals_the_layers_by_hand(kind):
+    model = randomise(MODELS[kind]())
+    expected = outputs_by_hand(model, images())
+    names = list(reversed(expected))  # the order of the names decides, not that of the layers
+    taps = transfer.feature_extractor(model, names)(images())
+    assert len(taps) == len(names) >= 8
+    for name, tap in zip(names, taps, strict=True):
+        assert_allclose(tap, expected[name], atol=1e-6, err_msg=name)
+        one = transfer.feature_extractor(model, name)(images())
+        assert_allclose(one, expected[name], atol=1e-6, err_msg=name)
+
+
+@every_model
+def test_taps_share_the_weights(kind):
+    model = MODELS[kind]()
+    extractor = transfer.feature_extractor(model, ["elu1", "elu2"])
+    assert {id(weight) for weight in extractor.weights} < {id(weight) for weight in model.weights}
+    expected = outputs_by_hand(randomise(model), images())
+    for name, tap in zip(["elu1", "elu2"], extractor(images()), strict=True):
+        assert_allclose(tap, expected[name], atol=1e-6)
+
+
+def test_tapping_does_not_change_the_model():
+    model = randomise(two_levels())
+    before, config = model(images()), model.get_config()
+    transfer.feature_extractor(model, "elu1")
+    again = transfer.feature_extractor(model, ["elu1", "head3"])
+    assert_array_equal(model(images()), before)
+    assert_array_equal(again(images())[1], before)
+    assert model.get_config() == config
+    assert keras.models.clone_model(model).count_params() == model.count_params()
+
+
+def test_taps_of_a_branching_model():
+    x = inputs = keras.Input(SHAPE)
+    for layer in block(1):
+        x = layer(x)
+    y = layers.Conv2D(3, 3, padding="same", name="conv2")(x)
+    unit = keras.Model(inputs, layers.Add(name="add2")([x, y]), name="unit")
+    model = randomise(functional(unit, *head(3)))
+    shortcut, branch, both = transfer.feature_extractor(model, ["elu1", "conv2", "add2"])(images())
+    assert_allclose(both, shortcut + branch, atol=1e-6)
+    assert_allclose(both, unit(images()), atol=1e-6)
+
+
+def test_taps_of_a_model_with_two_inputs():
+    one, two = keras.Input((4,), name="one"), keras.Input((4,), name="two")
+    difference = layers.Subtract(name="difference")([one, two])
+    inner = keras.Model([one, two], layers.Dense(2, name="dense")(difference))
+    one, two = keras.Input((4,), name="first"), keras.Input((4,), name="second")
+    model = keras.Model([one, two], layers.Activation("elu", name="elu")(inner([two, one])))  # the other way round
+    x = images(2, (6, 4))
+    tap, output = transfer.feature_extractor(model, ["difference", "elu"])(list(x))
+    assert_allclose(tap, x[1] - x[0], atol=1e-6)
+    assert_allclose(output, model(list(x)), atol=1e-6)
+
+
+def test_taps_of_an_application(application):
+    names = ["block_3_expand_relu", "block_4_add", "out_relu"]
+    rescaling, body = application.layers[1:3]
+    x = 255 * images(2, (96, 96, 3))
+    expected = keras.Model(body.input, [body.get_layer(name).output for name in names])(rescaling(x))
+    for tap, wanted in zip(transfer.feature_extractor(application, names)(x), expected, strict=True):
+        assert_allclose(tap, wanted, rtol=1e-3, atol=1e-4)
+
+
+def test_unknown_and_ambiguous_names():
+    twice = functional(functional(*block(1), name="a"), functional(*block(1), shape=(8, 8, 3), name="b"), *head(3))
+    with pytest.raises(ValueError, match=r"has no layer named 'conv9'; its layers are .*conv1.*head3\.$"):
+        transfer.feature_extractor(twice, ["pool2", "conv9"])
+    with pytest.raises(ValueError, match="has more than one layer named 'conv1'"):
+        transfer.feature_extractor(twice, "conv1")
+
+
+def test_a_layer_with_two_outputs():
+    twice = layers.Dense(4, name="twice")
+    model = functional(twice, twice, layers.Dense(1, name="top"), shape=(4,))
+    with pytest.raises(ValueError, match=r"'twice' is called more than once in .*, so its output is ambiguous"):
+        transfer.feature_extractor(model, "twice")
+    assert_array_equal(transfer.feature_extractor(model, "top")(np.eye(4)), model(np.eye(4)))
+
+
+class Subclassed(keras.Model):
+    def __init__(self):
+        super().__init__(name="subclassed")
+        self.dense = layers.Dense(CLASSES, name="dense")
+
+    def call(self, x):
+        return self.dense(x)
+
+
+@pytest.mark.parametrize("build", [Subclassed, lambda: keras.Sequential([layers.Dense(CLASSES, name="dense")])])
+@pytest.mark.parametrize(
+    "function",
+    [lambda model: transfer.feature_extractor(model, "dense"), lambda model: transfer.transfer_model(model, 2)],
+)
+def test_models_that_are_no_graph(build, function):
+    with pytest.raises(ValueError, match=r"is not a graph of layers with known shapes; make it with keras\.Model"):
+        function(build())
+
+
+def test_a_called_subclassed_model_is_still_no_graph():
+    model = Subclassed()
+    model(np.ones((1, 2), "float32"))
+    with pytest.raises(ValueError, match="subclassed is not a graph of layers"):
+        transfer.feature_extractor(model, "dense")
+
+
+# Freezing
+
+
+@pytest.mark.filterwarnings("ignore:The model does not have any trainable weights")  # that is what n = 3 asks for
+@every_model
+def test_frozen_layers_keep_every_bit_and_the_others_move(kind):
+    model = MODELS[kind]()
+    for n in range(4):
+        assert transfer.freeze(randomise(model), n) is model
+        before = by_layer(model)
+        train(model)
+        for layer in leaves(model):
+            if number_of(layer) <= n:
+                assert_equal(weights_of(layer), before[layer.name])
+            elif layer.weights:
+                assert_moved(layer, before[layer.name])
+
+
+@every_model
+def test_frozen_layers_ignore_the_batch(kind):
+    model = randomise(MODELS[kind]())
+    transfer.freeze(model, 3)
+    assert_array_equal(model(images(), training=True), model(images(), training=False))
+    transfer.freeze(model, 0)
+    assert np.abs(model(images(), training=True) - model(images(), training=False)).max() > 0.01
+
+
+@pytest.fixture(scope="module")
+def models():
+    return {kind: build() for kind, build in MODELS.items()}
+
+
+def assert_trains_exactly(model, numbers):
+    """The trainable variables are those of the layers with these numbers; of a batch norm, scale and shift."""
+    expected = [weight for layer in leaves(model) if number_of(layer) in numbers for weight in layer.weights[:2]]
+    assert {weight.path for weight in model.trainable_variables} == {weight.path for weight in expected}
+    assert {id(weight) for weight in model.trainable_variables} == {id(weight) for weight in expected}
+
+
+@settings(deadline=None, max_examples=60)
+@given(kind=st.sampled_from(list(MODELS)), calls=st.lists(st.tuples(st.booleans(), st.integers(0, 3)), min_size=1))
+def test_the_last_call_decides(models, kind, calls):
+    model = models[kind]
+    for from_the_top, n in calls:
+        (transfer.unfreeze_top if from_the_top else transfer.freeze)(model, n)
+    assert_trains_exactly(model, range(4 - n, 4) if from_the_top else range(n + 1, 4))
+
+
+@every_model
+def test_a_smaller_n_unfreezes(models, kind):
+    model = models[kind]
+    transfer.freeze(transfer.freeze(model, 3), 1)
+    assert_trains_exactly(model, {2, 3})
+    for layer in leaves(model):
+        assert layer.trainable is (number_of(layer) > 1)
+
+
+@every_model
+def test_whatever_was_frozen_by_hand(models, kind):
+    model = models[kind]
+    model.trainable = False
+    transfer.freeze(model, 0)
+    assert_trains_exactly(model, {1, 2, 3})
+    model.trainable = True
+    next(leaves(model)).trainable = False
+    transfer.freeze(model, 2)
+    assert_trains_exactly(model, {3})
+
+
+def test_an_inner_layer_frozen_by_hand():
+    # TensorFlow takes no notice of `trainable = True` on a layer that is trainable, whatever is inside it.
+    wrapper = layers.TimeDistributed(layers.Dense(2), name="wrapper1")
+    model = functional(wrapper, layers.Flatten(), layers.Dense(1, name="head2"), shape=(3, 4))
+    wrapper.layer.trainable = False
+    assert len(transfer.freeze(model, 0).trainable_variables) == 4
+
+
+def test_a_normalization_belongs_to_what_feeds_it_not_to_what_stands_before_it():
+    inputs = keras.Input(SHAPE)
+    one, two = (layers.Conv2D(3, 3, name=f"conv{number}")(inputs) for number in (1, 2))
+    branches = [layers.BatchNormalization(name=f"bn{number}")(x) for number, x in ((1, one), (2, two))]
+    merged = layers.BatchNormalization(name="merged2")(layers.Concatenate(name="both2")(branches))
+    x = layers.GlobalAveragePooling2D(name="pool2")(merged)
+    model = keras.Model(inputs, layers.Dense(CLASSES, name="head3")(x))
+    for n in range(4):
+        assert_trains_exactly(transfer.freeze(model, n), range(n + 1, 4))
+
+
+def conv_of(name):
+    """The convolution that a batch norm of MobileNetV2 follows goes by the same name."""
+    return name.removeprefix("bn_").removesuffix("_BN").removesuffix("_bn")
+
+
+def test_freeze_an_application(application):
+    with_kernel = [layer.name for layer in leaves(application) if hasattr(layer, "kernel")]
+    assert [layer.name for layer in transfer.counted_layers(application)] == with_kernel
+    assert len(with_kernel) == 53
+    for n in (53, 0, 30, 52, 1, 50):
+        transfer.freeze(application, n)
+        for layer in leaves(application):
+            if layer.weights:
+                assert layer.trainable is (with_kernel.index(conv_of(layer.name)) >= n), (n, layer.name)
+
+    before = by_layer(application)
+    # On JAX, compiling the whole step is faster than every one of its operations.
+    train(application, steps=1, x=255 * images(3, (96, 96, 3)), run_eagerly=keras.backend.backend() != "jax")
+    for layer in leaves(application):
+        if layer.weights and with_kernel.index(conv_of(layer.name)) >= 50:
+            assert_moved(layer, before[layer.name])
+        else:
+            assert_equal(weights_of(layer), before[layer.name])
+
+
+NO_WEIGHTS = [
+    lambda: keras.Sequential([layers.Dense(2)], name="empty"),
+    lambda: keras.Sequential([keras.Input((2,)), layers.BatchNormalization()], name="empty"),
+]
+
+
+@pytest.mark.parametrize("build", NO_WEIGHTS)
+@pytest.mark.parametrize(
+    "function",
+    [
+        transfer.counted_layers,
+        lambda model: transfer.freeze(model, 0),
+        lambda model: transfer.unfreeze_top(model, 0),
+        lambda model: transfer.layerwise_optimizer(model, 0.1, 0.5),
+    ],
+)
+def test_models_without_weights(build, function):
+    with pytest.raises(ValueError, match="empty has no layer with weights; build it, or call it once on data, first"):
+        function(build())
+
+
+@pytest.mark.parametrize("n", [-1, 4, 1.5, 1.0, True, "1", None])
+@pytest.mark.parametrize("function", [transfer.freeze, transfer.unfreeze_top])
+def test_n_out_of_range(models, function, n):
+    with pytest.raises(ValueError, match=rf"n is {n!r}; .* has 3 layers with weights, so n must be a whole"):
+        function(models["two levels"], n)
+
+
+# A new head
+
+
+@every_model
+def test_transfer_model_copies(kind):
+    source = randomise(MODELS[kind]())
+    before, features = by_layer(source), outputs_by_hand(source, images())["pool2"]
+    model = transfer.transfer_model(source, 5)
+    assert model.output.shape == (None, 5)
+    assert model.layers[-1].name == "new_head"
+    assert not {id(weight) for weight in model.weights} & {id(weight) for weight in source.weights}
+    assert_allclose(outputs_by_hand(model, images())["pool2"], features, atol=1e-6)
+    assert_allclose(transfer.feature_extractor(model, "pool2")(images()), features, atol=1e-6)
+    assert not [layer for layer in leaves(model) if layer.name == "head3"]
+
+    train(model)
+    for layer in leaves(model):
+        if layer.name != "new_head" and layer.weights:
+            assert_moved(layer, before[layer.name])
+    for layer in leaves(source):
+        assert_equal(weights_of(layer), before[layer.name])
+
+
+def test_transfer_model_from_a_lower_layer():
+    x = [
+        layers.GlobalAveragePooling2D(name="pool1"),
+        layers.Dense(4, "elu", name="hidden2"),
+        layers.Dense(3, name="h3"),
+    ]
+    source = randomise(functional(functional(*block(1), name="body"), *x))
+    model = transfer.transfer_model(source, 2, features="pool1")
+    assert [layer.name for layer in transfer.counted_layers(model)] == ["conv1", "new_head"]
+    expected = outputs_by_hand(source, images())["pool1"] @ model.get_layer("new_head").kernel
+    assert_allclose(model(images()), expected, atol=1e-5)
+
+
+def test_transfer_of_a_transfer():
+    source = randomise(transfer.transfer_model(two_levels(), 5))
+    model = transfer.transfer_model(source, 2)
+    assert model.output.shape == (None, 2)
+    features = [transfer.feature_extractor(m, "pool2")(images()) for m in (source, model)]
+    assert_allclose(*features, atol=1e-6)
+
+
+def test_transfer_to_regression():
+    x, source = images(16), randomise(MODELS["nested functional"]())
+    model = training.compile_regressor(transfer.transfer_model(source, 1), learning_rate=0.02)
+    before = by_layer(model)
+    history = training.fit(model, x, x.mean((1, 2)), epochs=15, seed=0, batch_size=16)
+    assert history["loss"][-1] < history["loss"][0] / 2
+    for layer in leaves(model):
+        if layer.weights:
+            assert_moved(layer, before[layer.name])
+
+
+@pytest.mark.parametrize(
+    ("features", "sentence"),
+    [
+        ("conv9", "has no layer named 'conv9'"),
+        ("elu2", r"needs vectors, but 'elu2' has shape \(None, 8, 8, 3\); choose the layer after the pooling"),
+    ],
+)
+def test_transfer_model_refuses(models, features, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        transfer.transfer_model(models["nested functional"], 2, features)
+
+
+def test_transfer_model_needs_vectors_below_the_head():
+    convolutional = functional(*block(1), layers.Conv2D(CLASSES, 8, name="head2"))
+    with pytest.raises(ValueError, match="needs vectors, but 'the input of the last layer' has shape"):
+        transfer.transfer_model(convolutional, 2)
+
+
+def test_transfer_model_needs_weights():
+    model = keras.Sequential([keras.Input((2,)), layers.ReLU(name="relu"), layers.ReLU()], name="empty")
+    with pytest.raises(ValueError, match="empty has no layer with weights"):
+        transfer.transfer_model(model, 2)
+
+
+@pytest.mark.parametrize(
+    "top", [[layers.Softmax(name="top")], [keras.Sequential([keras.Input((3,)), layers.Dense(2)])]]
+)
+def test_transfer_model_replaces_a_classifier_only(top):
+    model = functional(*block(1), *head(2), *top)
+    with pytest.raises(ValueError, match="is not its one classifier; name with features= the layer whose output"):
+        transfer.transfer_model(model, 2)
+    assert transfer.transfer_model(model, 2, features="pool1").output.shape == (None, 2)
+
+
+@every_model
+def test_transfer_from_a_frozen_source_is_trainable(kind):
+    source = transfer.freeze(MODELS[kind](), 3)
+    model = transfer.transfer_model(source, 2)
+    assert len(model.trainable_variables) == len(transfer.freeze(source, 0).trainable_variables)
+
+
+# Learning rates for every layer
+
+
+def trained(kind, make_optimizer, steps=4):
+    """The weights by layer of a model, always the same one, after a few steps with an optimizer made for it."""
+    model = randomise(MODELS[kind]())
+    train(model, make_optimizer(model), steps)
+    return by_layer(model)
+
+
+@every_model
+def test_decay_one_is_one_adam(kind):
+    together = trained(kind, lambda model: transfer.layerwise_optimizer(model, 0.01, decay=1))
+    plain = trained(kind, lambda model: keras.optimizers.Adam(0.01))
+    for name in plain:
+        for one, other in zip(together[name], plain[name], strict=True):
+            assert_allclose(one, other, atol=1e-6, err_msg=name)
+
+
+@every_model
+def test_decay_zero_is_freezing(kind):
+    start = by_layer(randomise(MODELS[kind]()))
+    zero = trained(kind, lambda model: transfer.layerwise_optimizer(model, 0.01, decay=0))
+    frozen = trained(kind, lambda model: keras.optimizers.Adam(0.01) if transfer.freeze(model, 2) else None)
+    for name in frozen:
+        if not name.endswith("3"):
+            assert_equal(zero[name], start[name])
+        for one, other in zip(zero[name], frozen[name], strict=True):
+            assert_allclose(one, other, atol=1e-6, err_msg=name)
+    assert np.abs(zero["head3"][0] - start["head3"][0]).max() > 0.01
+
+
+@every_model
+def test_one_step_of_adam_moves_every_layer_by_its_rate(kind):
+    for decay in (0.3, 0.9):
+        model = randomise(MODELS[kind]())
+        before = by_layer(model)
+        train(model, transfer.layerwise_optimizer(model, 0.01, decay), steps=1)
+        for layer in leaves(model):
+            # Adam's first step is the rate itself, wherever the gradient is not zero.
+            for one, other in zip(before[layer.name][:2], weights_of(layer)[:2], strict=True):
+                assert np.abs(one - other).max() == pytest.approx(0.01 * decay ** (3 - number_of(layer)), rel=0.01)
+
+
+def test_lower_layers_move_less():
+    start = by_layer(randomise(two_levels()))
+    end = trained("two levels", lambda model: transfer.layerwise_optimizer(model, 0.01, decay=0.3))
+    distances = [np.abs(end[name][0] - start[name][0]).mean() for name in ("conv1", "conv2", "head3")]
+    assert 0 < 2 * distances[0] < distances[1] < distances[2] / 2
+
+
+def test_other_optimizers():
+    start = by_layer(randomise(two_levels()))
+    sgd = keras.optimizers.SGD
+    plain = trained("two levels", lambda model: sgd(0.1), steps=1)
+    scaled = trained("two levels", lambda model: transfer.layerwise_optimizer(model, 0.1, 0.5, sgd), steps=1)
+    for name in start:
+        for zero, one, other in list(zip(start[name], plain[name], scaled[name], strict=True))[:2]:
+            assert_allclose(other - zero, 0.5 ** (3 - int(name[-1])) * (one - zero), rtol=1e-3, atol=1e-6)
+
+
+@pytest.mark.parametrize("decay", [-0.1, 1.1, float("nan")])
+def test_decay_out_of_range(models, decay):
+    with pytest.raises(ValueError, match=f"decay is {decay}; it must be from 0, which freezes, to 1, which fine-tunes"):
+        transfer.layerwise_optimizer(models["functional"], 0.1, decay)
+
+
+def test_two_weights_with_one_path():
+    twice = functional(functional(*block(1), name="a"), functional(*block(1), shape=(8, 8, 3), name="b"), *head(3))
+    with pytest.raises(ValueError, match="has two weights with the path 'conv1/kernel'; rename one of the layers"):
+        transfer.layerwise_optimizer(twice, 0.1, 0.5)
+
+
+def test_a_weight_outside_the_layers():
+    class WithTemperature(keras.Model):
+        def __init__(self, inputs, outputs):
+            super().__init__(inputs, outputs, name="model")
+            self.temperature = self.add_weight(shape=(), name="temperature")
+
+    graph = MODELS["functional"]()
+    with pytest.raises(ValueError, match="The weight 'model/temperature' of model is in none of its layers"):
+        transfer.layerwise_optimizer(WithTemperature(graph.inputs, graph.outputs), 0.1, 0.5)
+
+
+@st.composite
+def any_schedule(draw):
+    rate = draw(st.floats(1e-4, 1))
+    steps = draw(st.integers(1, 100))
+    return draw(
+        st.sampled_from(
+            [
+                schedules.ExponentialDecay(rate, steps, 0.5),
+                schedules.CosineDecay(rate, steps, warmup_target=2 * rate, warmup_steps=5),
+                schedules.PiecewiseConstantDecay([steps], [rate, rate / 10]),
+            ]
+        )
+    )
+
+
+@settings(deadline=None, max_examples=25)
+@given(schedule=any_schedule(), scale=st.floats(0, 1), step=st.integers(0, 200))
+def test_scaled_schedules_keep_the_ratio(schedule, scale, step):
+    scaled = transfer.ScaledSchedule(schedule, scale)
+    again = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(scaled))
+    for one in (scaled, again):
+        assert float(one(step)) == pytest.approx(float(schedule(step)) * scale, rel=1e-6)
+
+
+def rates(model):
+    return [float(optimizer.learning_rate) for optimizer in model.optimizer.optimizers]
+
+
+def test_a_schedule_keeps_the_ratios_while_training():
+    model = randomise(two_levels())
+    schedule = schedules.ExponentialDecay(0.1, decay_steps=2, decay_rate=0.5)
+    optimizer = transfer.layerwise_optimizer(model, schedule, decay=0.1)
+    for done in (0, 2, 4):
+        if done:
+            train(model, optimizer, steps=2)
+        expected = 0.1 * 0.5 ** (done / 2) * np.array([1, 0.1, 0.01])
+        assert_allclose([float(o.learning_rate) for o in optimizer.optimizers], expected, rtol=1e-5)
+
+
+def fit_with_scheduler(model, optimizer):
+    train(model, optimizer, steps=1)
+    scheduler = keras.callbacks.LearningRateScheduler(lambda epoch: 0.1)
+    model.fit(images(), np.arange(6) % CLASSES, verbose=0, callbacks=[scheduler])
+
+
+def test_a_scheduler_callback_cannot_override_a_schedule():
+    model = randomise(two_levels())
+    schedule = schedules.ExponentialDecay(0.1, 2, 0.5)
+    with pytest.raises(TypeError, match="its learning rate is not settable"):
+        fit_with_scheduler(model, transfer.layerwise_optimizer(model, schedule, decay=0.5))
+
+
+def test_a_scheduler_callback_cannot_unfreeze():
+    # It sets every optimizer's rate, as if the layers had none of their own; a frozen layer has no optimizer.
+    model = randomise(two_levels())
+    before = by_layer(model)
+    fit_with_scheduler(model, transfer.layerwise_optimizer(model, 0.01, decay=0))
+    for layer in leaves(model):
+        if number_of(layer) < 3:
+            assert_equal(weights_of(layer), before[layer.name])
+
+
+@pytest.mark.parametrize("learning_rate", [0.01, schedules.ExponentialDecay(0.01, 3, 0.5)])
+@pytest.mark.parametrize("decay", [0, 0.5])
+def test_a_saved_model_goes_on_with_its_rates(tmp_path, learning_rate, decay):
+    model = randomise(two_levels())
+    train(model, transfer.layerwise_optimizer(model, learning_rate, decay))
+    model.save(tmp_path / "model.keras")
+    loaded = keras.models.load_model(tmp_path / "model.keras")
+    assert rates(loaded) == rates(model)
+    assert len(rates(loaded)) == (3 if decay else 1)
+    for one in (model, loaded):
+        for _ in range(2):
+            one.train_on_batch(images(), np.arange(6) % CLASSES)
+    for name, weights in by_layer(model).items():
+        for one, other in zip(by_layer(loaded)[name], weights, strict=True):
+            assert_allclose(one, other, atol=1e-6)
