@@ -258,7 +258,10 @@ def _feeding(layer, number):
             yield number[id(operation)]
         elif id(operation) not in seen:
             seen.add(id(operation))
-            todo += [parent.operation for node in operation._inbound_nodes[:1] for parent in node.parent_nodes]
+            if isinstance(operation, keras.Model):  # what comes out of a nested model comes from its own top
+                todo += [output._keras_history.operation for output in getattr(operation, "outputs", [])]
+            else:
+                todo += [parent.operation for node in operation._inbound_nodes[:1] for parent in node.parent_nodes]
 
 
 def _require_count(model, n, total):
