@@ -256,34 +256,34 @@ def test_quiz_by_mouse(open_page):
     page = open_page(Quiz("transfer-scarce-freeze").html())
     page.get_by_role("button", name="Check").click()
     expect(page.get_by_role("status")).to_have_text("Choose an answer first.")
-    page.get_by_text("Train a fresh network").click()
+    page.get_by_role("radio", name="Frozen is best").check()
     expect(page.get_by_role("status")).to_be_empty()
     page.get_by_role("button", name="Check").click()
-    expect(page.get_by_role("status")).to_contain_text("✗ Not quite. It is not biased, and it knows nothing either.")
-    page.get_by_text("Freeze the old layers").click()
+    expect(page.get_by_role("status")).to_contain_text("✗ Not quite. This is the usual advice.")
+    page.get_by_role("radio", name="Frozen and fine-tuned are close").check()
     page.get_by_role("button", name="Check").click()
-    expect(page.get_by_role("status")).to_contain_text("✓ Correct. The frozen layers already turn strokes")
+    expect(page.get_by_role("status")).to_contain_text("✓ Correct. What matters most is to start")
     page.get_by_text("Why not the others?").click()
-    expect(page.get_by_text("All three reach 100 %")).to_be_visible()
+    expect(page.get_by_text("All three fit the training images")).to_be_visible()
 
 
 def test_quiz_by_keyboard(open_page):
     page = open_page(Quiz("transfer-batchnorm-trap").html(), Quiz("transfer-scarce-freeze").html())
-    expect(page.get_by_role("radio")).to_have_count(3 + 4)
+    expect(page.get_by_role("radio")).to_have_count(3 + 3)
     for key in ("Tab", "ArrowDown", "ArrowDown", "Enter"):
         page.keyboard.press(key)
     first, second = page.get_by_role("status").all()
     expect(first).to_contain_text("✓ Correct. So the features")
     for key in ("Tab", "Tab", "Tab", "Space", "Tab", "Space"):  # past the button and "Why not the others?"
         page.keyboard.press(key)
-    expect(second).to_contain_text("✗ Not quite. Ten images cannot determine")
+    expect(second).to_contain_text("✗ Not quite. This is the usual advice.")
     expect(first).to_contain_text("✓ Correct.")  # two quizzes on a page keep apart
 
 
 def test_quiz_has_a_legend_and_shows_no_answer_before_checking(open_page):
     key = "transfer-batchnorm-trap"
     page = open_page(Quiz(key).html())
-    expect(page.get_by_role("group", name="All layers of the old network")).to_be_visible()
+    expect(page.get_by_role("group", name="All kernels of the old network")).to_be_visible()
     text = page.locator("main").inner_text()
     assert "moving statistics all follow" in text
     assert not any(choice["explanation"][:30] in text for choice in quiz.load_quizzes()[key]["choices"])
@@ -371,9 +371,9 @@ def test_hostile_text_stays_text(open_page, monkeypatch):
 
 def test_without_javascript_there_is_the_question_and_a_table(open_page):
     page = open_page(*(html_of(widget)[1] for widget in displays()), java_script_enabled=False)
-    expect(page.get_by_text("Only the small head has to be learned")).to_be_hidden()
-    page.get_by_text("Freeze the old layers").click()
-    expect(page.get_by_text("Only the small head has to be learned")).to_be_visible()
+    expect(page.get_by_text("What matters most is to start")).to_be_hidden()
+    page.get_by_text("Frozen and fine-tuned are close").click()
+    expect(page.get_by_text("What matters most is to start")).to_be_visible()
     expect(page.get_by_role("table", name="digits")).to_contain_text("best n")
     expect(page.get_by_role("note")).to_contain_text("Run this chapter in Jupyter, Binder or Colab to use this panel")
 
@@ -383,7 +383,7 @@ def test_without_javascript_there_is_the_question_and_a_table(open_page):
 def test_no_accessibility_violation_and_no_sideways_scroll(open_page, theme, width):
     widgets = [html_of(widget)[1] for widget in displays()]
     page = open_page(*widgets, theme=theme, viewport={"width": width, "height": 800})
-    page.get_by_text("Freeze the old layers").click()
+    page.get_by_role("radio", name="Frozen and fine-tuned are close").check()  # the fallback has the text, and no radio
     page.get_by_role("button", name="Check").click()
     page.get_by_text("Why not the others?").click()
     found = Axe().run(page)
