@@ -182,9 +182,9 @@ def layerwise_optimizer(model, learning_rate, decay, optimizer=keras.optimizers.
     are frozen, which this function also does with ``freeze``: a rate of zero alone would let batch norm drift.
 
     learning_rate: float or a ``keras.optimizers.schedules.LearningRateSchedule``, which keeps the ratios between the
-    layers; the callback ``LearningRateScheduler`` cannot. decay: float in [0, 1]. optimizer: class of each layer's
-    optimizer. Returns a ``keras.optimizers.MultiOptimizer``, the top layer's optimizer first. Raises ValueError for a
-    decay out of range, a model without weights, or two layers with the same path.
+    layers; the callback ``LearningRateScheduler`` sets one rate for all. decay: float in [0, 1]. optimizer: class of
+    each layer's optimizer. Returns a ``keras.optimizers.MultiOptimizer``, the top layer's optimizer first. Raises
+    ValueError for a decay out of range, a model without weights, or two layers with the same path.
 
     >>> model = convnet((28, 28, 1), 5, filters=(16, 32))
     >>> [round(float(o.learning_rate), 6) for o in layerwise_optimizer(model, 0.01, decay=0.1).optimizers]
