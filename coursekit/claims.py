@@ -41,15 +41,21 @@ class Claim:
     reason: str = ""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Condition:
-    """A relation between two named series of per-seed numbers, and how it came out."""
+    """A relation between two named series of per-seed numbers, and how it came out.
+
+    relation: str, ``"greater"`` or ``"equal"``. values: dict from name to float64 (seeds,). outcome: ``"holds"``,
+    ``"reversed"`` or ``"open"``. effect: float, the mean difference; for *equal*, the largest distance. spread: float,
+    standard deviation of the differences. within: float, the distance that *equal* allowed.
+    """
 
     relation: str
     values: dict
     outcome: str
     effect: float
     spread: float
+    within: float = 0.0
 
 
 def load(path=STATEMENTS):
@@ -61,7 +67,7 @@ def load(path=STATEMENTS):
     'transfer'
     """
     claims = {}
-    for chapter, entries in tomllib.loads(path.read_text()).items():
+    for chapter, entries in tomllib.loads(path.read_text("utf-8")).items():
         for entry in entries:
             try:
                 claim = Claim(chapter=chapter, **entry)
@@ -109,7 +115,7 @@ def equal(within=0.0, **series):
     values, first, second = _pair(series)
     difference = np.abs(first - second)
     outcome = "holds" if difference.max() <= within else "reversed"
-    return Condition("equal", values, outcome, difference.max(), difference.std(ddof=1))
+    return Condition("equal", values, outcome, difference.max(), difference.std(ddof=1), within)
 
 
 def check(claim_id, *conditions):

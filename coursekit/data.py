@@ -6,6 +6,7 @@ it needs; then set ``COURSEKIT_DATA=FOLDER`` there.
 
 import argparse
 import hashlib
+import numbers
 import os
 import pathlib
 from dataclasses import dataclass, replace
@@ -24,7 +25,7 @@ DIGITS = pathlib.Path(__file__).parent / "assets" / "digits.npz"
 DIGITS_SHA256 = "ac92502227d451d09e12e9fc07925c5825e8e070c36ea3a1819eec435104e182"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)  # == between arrays has no one answer
 class Dataset:
     """Images and labels, split for training and testing.
 
@@ -84,9 +85,12 @@ def save(name, folder):
     folder.mkdir(parents=True, exist_ok=True)
     target, unfinished = folder / f"{name}.npz", folder / f".{name}.unfinished.npz"
     np.savez_compressed(unfinished, **arrays)
-    digest = _sha256(unfinished)
+    beside = target.with_suffix(".npz.sha256")
+    unfinished_beside = unfinished.with_suffix(".npz.sha256")
+    unfinished_beside.write_text(f"{_sha256(unfinished)}  {target.name}\n", "utf-8")
+    beside.unlink(missing_ok=True)  # between the two renames there is a file without a hash, never one with a wrong one
     unfinished.replace(target)
-    target.with_suffix(".npz.sha256").write_text(f"{digest}  {target.name}\n")
+    unfinished_beside.replace(beside)
     return target
 
 
@@ -100,7 +104,9 @@ def select_classes(dataset, classes):
     ('7', '1')
     """
     classes = [dataset.class_names.index(c) if c in dataset.class_names else c for c in classes]
-    unknown = [c for c in classes if c not in range(len(dataset.class_names))]
+    if not classes:
+        raise ValueError(f"No class is named; choose some of {dataset.class_names}.")
+    unknown = [c for c in classes if not _is_whole(c) or c not in range(len(dataset.class_names))]
     if unknown:
         raise ValueError(f"{dataset.name} has no class {unknown[0]!r}; its classes are {dataset.class_names}.")
     if len(set(classes)) != len(classes):
@@ -132,7 +138,7 @@ def few_shot(dataset, labels_per_class, seed):
     rows = []
     for index, class_name in enumerate(dataset.class_names):
         of_class = np.flatnonzero(dataset.y_train == index)
-        if not 1 <= labels_per_class <= len(of_class):
+        if not _is_whole(labels_per_class) or not 1 <= labels_per_class <= len(of_class):
             raise ValueError(
                 f"labels_per_class is {labels_per_class}; {dataset.name} has 1 to {len(of_class)} training images "
                 f"of class {class_name!r}."
@@ -155,7 +161,7 @@ def hold_out(dataset, images_per_class):
     aside = np.zeros(len(dataset.y_train), bool)
     for index, class_name in enumerate(dataset.class_names):
         of_class = np.flatnonzero(dataset.y_train == index)
-        if not 1 <= images_per_class < len(of_class):
+        if not _is_whole(images_per_class) or not 1 <= images_per_class < len(of_class):
             raise ValueError(
                 f"images_per_class is {images_per_class}; of class {class_name!r}, {dataset.name} has {len(of_class)} "
                 f"training images, and at least one must stay."
@@ -174,7 +180,7 @@ def shrink(dataset, factor):
     (1000, 14, 14, 1)
     """
     height, width, channels = dataset.x_train.shape[1:]
-    if factor < 1 or height % factor or width % factor:
+    if not _is_whole(factor) or factor < 1 or height % factor or width % factor:
         raise ValueError(f"factor is {factor}; it must divide the {height}x{width} pixels of {dataset.name}.")
 
     def average(x):
@@ -208,12 +214,12 @@ def _read_from_folder(folder, name):
             f"python -m coursekit.data {name} FOLDER."
         )
     beside = path.with_suffix(".npz.sha256")
-    return _read(path, name, beside.read_text().split()[0] if beside.is_file() else None)
+    return _read(path, name, (beside.read_text("utf-8").split() or ["(none)"])[0] if beside.is_file() else None)
 
 
 def _read(path, name, sha256):
     """Read the four arrays of a file, and refuse a file that is not what it should be."""
-    if sha256 and _sha256(path) != sha256:
+    if sha256 is not None and _sha256(path) != sha256:
         raise ValueError(f"{path} is corrupt: its SHA-256 is not the expected {sha256[:12]}…; copy the file again.")
     try:
         with np.load(path, allow_pickle=False) as file:
@@ -244,6 +250,10 @@ def _download(name):
             f"COURSEKIT_DATA to a folder with {name}.npz in it."
         ) from error
     return dict(zip(ARRAYS, (x_train, y_train, x_test, y_test), strict=True))
+
+
+def _is_whole(number):
+    return isinstance(number, numbers.Integral) and not isinstance(number, bool)
 
 
 def _sha256(path):

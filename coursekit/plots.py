@@ -40,18 +40,21 @@ def curves(x, series, *, alt, xlabel, ylabel, title="", categorical=False, ylim=
 
     x: sequence (points,). series: dict from name to array (points, seeds), or (points,) for a single run. categorical:
     space the points evenly and write x under them. Returns what ``show`` returns.
-    Raises ValueError for a series that does not have one row for each x.
+    Raises ValueError for no series, or one that does not have one row for each x.
 
     >>> curves([1, 2], {"frozen": [[0.7, 0.8], [0.8, 0.9]]}, alt="Rising.", xlabel="labels", ylabel="accuracy").format
     'png'
     """
+    series = {name: np.asarray(numbers, "float64") for name, numbers in series.items()}
+    if not series:
+        raise ValueError("There is no series to draw; pass a dict from name to numbers.")
+    for name, numbers in series.items():
+        if numbers.ndim == 0 or len(numbers) != len(x):
+            raise ValueError(f"{name} has shape {numbers.shape} for {len(x)} points; it needs one row a point.")
     with style():
         figure, axes = plt.subplots()
         positions = np.arange(len(x)) if categorical else np.asarray(x)
         for (name, numbers), marker in zip(series.items(), itertools.cycle(MARKERS), strict=False):
-            numbers = np.asarray(numbers, "float64")
-            if len(numbers) != len(x):
-                raise ValueError(f"{name} has {len(numbers)} rows for {len(x)} points; it needs one row a point.")
             numbers = numbers.reshape(len(x), -1)
             mean, spread = numbers.mean(1), numbers.std(1, ddof=1) if numbers.shape[1] > 1 else 0
             (line,) = axes.plot(positions, mean, label=name, marker=marker)
@@ -69,11 +72,13 @@ def image_grid(images, *, alt, titles=None, columns=10):
     images: (images, height, width, 1 or 3) in [0, 1]. titles: a sequence of str, one an image. Returns what ``show``
     returns. Raises ValueError where images and titles differ in number or there are no images.
     """
-    if len(images) == 0 or (titles is not None and len(titles) != len(images)):
-        raise ValueError(f"There are {len(images)} images and {len(titles or [])} titles; give one title an image.")
+    if len(images) == 0:
+        raise ValueError("There is no image to draw.")
+    if titles is not None and len(titles) != len(images):
+        raise ValueError(f"There are {len(images)} images and {len(titles)} titles; give one title an image.")
     rows = -(-len(images) // columns)
     with style():
-        figure, axes = plt.subplots(rows, columns, figsize=(0.8 * columns, (1.1 if titles else 0.85) * rows))
+        figure, axes = plt.subplots(rows, columns, figsize=(0.8 * columns, (0.85 if titles is None else 1.1) * rows))
         for axis in np.ravel(axes):
             axis.set_axis_off()
         for index, (axis, image) in enumerate(zip(np.ravel(axes), images, strict=False)):

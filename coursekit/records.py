@@ -21,12 +21,14 @@ def read(name, profile=None):
     True
     """
     path = FOLDER / (profile or runtime.profile()) / f"{name}.json"
-    return json.loads(path.read_text()) if path.is_file() else None
+    return json.loads(path.read_text("utf-8")) if path.is_file() else None
 
 
 def read_all():
     """Return all records, a dict from (profile, name) to record."""
-    return {(path.parent.name, path.stem): json.loads(path.read_text()) for path in sorted(FOLDER.glob("*/*.json"))}
+    return {
+        (path.parent.name, path.stem): json.loads(path.read_text("utf-8")) for path in sorted(FOLDER.glob("*/*.json"))
+    }
 
 
 def write(name, record):
@@ -45,7 +47,7 @@ def write(name, record):
     path = FOLDER / runtime.profile() / f"{name}.json"
     path.parent.mkdir(parents=True, exist_ok=True)
     unfinished = path.with_suffix(".unfinished")
-    unfinished.write_text(json.dumps(record | {"run": run}, indent=1, ensure_ascii=False) + "\n")
+    unfinished.write_text(json.dumps(record | {"run": run}, indent=1, ensure_ascii=False) + "\n", "utf-8")
     unfinished.replace(path)
 
 

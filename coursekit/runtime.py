@@ -50,6 +50,7 @@ def setup(seed=0):
     Raises ValueError for an unknown profile, ModuleNotFoundError where no Keras backend is installed.
     """
     profile()  # complain before the slow import
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "1")  # no information, but warnings, after start-up too
     with _silent_stderr():
         import keras
 

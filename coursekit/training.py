@@ -58,9 +58,10 @@ def fit(
 ):
     """Fit a compiled model, with a progress bar where it takes longer than a moment.
 
-    x: (images, ...). y: (images, ...). seed: int, decides the order of the images.
-    images_per_epoch: int; the training set is repeated, or cut, to so many, so that runs on training sets of different
-    size take equally many steps. progress: function called after every step with the fraction done, instead of the bar.
+    x: (images, ...). y: (images, ...). seed: int, decides the order of the images, on every backend alike, and what
+    layers such as dropout draw. images_per_epoch: int; every epoch repeats, or cuts, the training set to so many, so
+    that runs on training sets of different size take equally many steps.
+    progress: function called after every step with the fraction done, instead of the bar.
     description: the label of the bar. A fit that has one keeps its weights where ``COURSEKIT_RESUME`` names a folder,
     as ``sweep`` does; the next run loads them and returns an empty history.
     Returns the history, a dict from ``"loss"``, ``"accuracy"``, ``"val_loss"`` ... to float64 (epochs,).
@@ -74,13 +75,11 @@ def fit(
     if kept and kept.is_file():
         model.load_weights(kept)
         return {}
-    keras.utils.set_random_seed(seed)
-    rows = np.resize(np.random.default_rng(seed).permutation(len(x)), images_per_epoch or len(x))
+    _seed_layers(model, seed)
     history = model.fit(
-        x[rows],
-        y[rows],
-        batch_size=batch_size,
+        Batches(x, y, batch_size, images_per_epoch or len(x), seed),
         epochs=epochs,
+        shuffle=False,
         validation_data=validation_data,
         callbacks=[Report(progress) if progress else ProgressBar(description)],
         verbose=0,
@@ -90,6 +89,38 @@ def fit(
         model.save_weights(unfinished)
         unfinished.replace(kept)
     return {name: np.array(values, "float64") for name, values in history.history.items()}
+
+
+class Batches(keras.utils.PyDataset):
+    """Batches of images and labels in an order that the seed alone decides, a new one every epoch.
+
+    x: (images, ...). y: (images, ...). images_per_epoch: int; every image comes equally often, give or take once.
+    """
+
+    def __init__(self, x, y, batch_size, images_per_epoch, seed):
+        super().__init__()
+        self.x, self.y, self.batch_size, self.images_per_epoch = x, y, batch_size, images_per_epoch
+        self.random = np.random.default_rng(seed)
+        self.on_epoch_end()
+
+    def __len__(self):
+        return -(-self.images_per_epoch // self.batch_size)
+
+    def __getitem__(self, index):
+        rows = self.rows[index * self.batch_size : (index + 1) * self.batch_size]
+        return self.x[rows], self.y[rows]
+
+    def on_epoch_end(self):
+        self.rows = np.resize(self.random.permutation(len(self.x)), self.images_per_epoch)
+
+
+def _seed_layers(model, seed):
+    """Set what dropout and its like draw next. (Seeding the whole backend instead makes TensorFlow forget what it has
+    compiled, which costs a third of a second a run.)
+    """
+    states = [variable for variable in model.variables if variable.name == "seed_generator_state"]
+    for state, own_seed in zip(states, np.random.SeedSequence(seed).generate_state(len(states)), strict=True):
+        state.assign([own_seed, 0])
 
 
 def accuracy(model, x, y, batch_size=500):
@@ -185,8 +216,11 @@ class _Results:
 
     def __init__(self, name):
         self.path = _kept(f"{name}.jsonl")
-        lines = self.path.read_text().splitlines() if self.path and self.path.is_file() else []
-        self.results = {json.dumps(key): value for key, value in map(json.loads, lines)}
+        text = self.path.read_text("utf-8") if self.path and self.path.is_file() else ""
+        whole = text[: text.rfind("\n") + 1]  # whoever was interrupted in the middle of a line runs that one again
+        if whole != text:
+            self.path.write_text(whole, "utf-8")
+        self.results = {json.dumps(key): value for key, value in map(json.loads, whole.splitlines())}
 
     def get(self, key, compute):
         name = json.dumps(key, default=lambda number: number.item())
@@ -194,7 +228,7 @@ class _Results:
             self.results[name] = compute()
             if self.path:
                 line = json.dumps([key, self.results[name]], default=lambda number: number.item())
-                with open(self.path, "a") as file:
+                with open(self.path, "a", encoding="utf-8") as file:
                     file.write(line + "\n")
         return self.results[name]
 

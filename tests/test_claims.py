@@ -196,6 +196,7 @@ def test_check_records_the_numbers(course):
         "effect": 0.4,
         "spread": 0.1,
         "outcome": "holds",
+        "within": 0.0,
     }
 
 

@@ -224,6 +224,9 @@ def test_sidecar(folder):
     beside.write_text(f"{'0' * 64}  mnist.npz\n")
     with pytest.raises(ValueError, match=r"mnist\.npz is corrupt: its SHA-256 is not the expected 0000"):
         data.load("mnist")
+    beside.write_text("")
+    with pytest.raises(ValueError, match=r"mnist\.npz is corrupt: its SHA-256 is not the expected \(none\)"):
+        data.load("mnist")
 
 
 # Saving
@@ -347,7 +350,7 @@ def test_few_shot_follows_the_seed_and_mixes_the_classes():
     assert all(np.any(np.diff(draw.y_train) < 0) for draw in draws)
 
 
-@pytest.mark.parametrize("labels", [0, -1, 401])
+@pytest.mark.parametrize("labels", [0, -1, 401, 2.0, True, None, "5"])
 def test_few_shot_refuses(labels):
     with pytest.raises(ValueError, match=rf"labels_per_class is {labels}; digits has 1 to 400 training images"):
         data.few_shot(data.load("digits"), labels, seed=0)
@@ -377,6 +380,9 @@ def test_select_classes_renumbers_in_the_order_given(dataset, chosen, by_name):
         (["ten"], "digits has no class 'ten'"),
         ([3, 3], "Each class may be named once only"),
         ([3, "3"], "Each class may be named once only"),
+        ([3.0], r"digits has no class 3\.0"),
+        ([True], "digits has no class True"),
+        ([], "No class is named; choose some of"),
     ],
 )
 def test_select_classes_refuses(classes, sentence):
@@ -398,7 +404,7 @@ def test_hold_out_takes_the_last_of_every_class(dataset, chosen):
     assert_array_equal(rest.x_test, dataset.x_test)
 
 
-@pytest.mark.parametrize("images", [0, -1, 400])
+@pytest.mark.parametrize("images", [0, -1, 400, 2.0, True, None])
 def test_hold_out_refuses(images):
     with pytest.raises(ValueError, match=rf"images_per_class is {images}; of class '0', digits has 400"):
         data.hold_out(data.load("digits"), images)
@@ -423,7 +429,7 @@ def test_shrink_equals_the_loop(factor, rows, columns, channels):
             assert_allclose(image[i, row, column, channel], sum(map(float, square)) / factor**2, rtol=1e-5)
 
 
-@pytest.mark.parametrize("factor", [0, -2, 3, 28 * 2])
+@pytest.mark.parametrize("factor", [0, -2, 3, 28 * 2, 2.0, True, None])
 def test_shrink_refuses(factor):
     with pytest.raises(ValueError, match=rf"factor is {factor}; it must divide the 28x28 pixels"):
         data.shrink(data.load("digits"), factor)

@@ -16,7 +16,7 @@ from coursekit import claims, records
 def record(verdict="confirmed", outcome="holds", **values):
     return {
         "verdict": verdict,
-        "conditions": [{"relation": "greater", "values": values, "outcome": outcome}],
+        "conditions": [{"relation": "greater", "values": values, "outcome": outcome, "within": 0.0}],
         "run": {"device": "CPU", "date": "2026-01-01"},
     }
 

@@ -79,11 +79,20 @@ def test_curves_draw_mean_and_deviation(drawn, categorical, positions):
     assert_allclose([no_band.min(), no_band.max()], [0.3, 0.9])
 
 
-@pytest.mark.parametrize("rows", [[0.5, 0.6], [[0.5, 0.6, 0.7]], []])
-def test_curves_need_a_row_for_each_point(rows):
-    with pytest.raises(ValueError, match=f"frozen has {len(rows)} rows for 3 points; it needs one row a point"):
-        plots.curves([1, 2, 3], {"frozen": rows}, **TEXT)
-    plt.close("all")
+@pytest.mark.parametrize(
+    ("series", "sentence"),
+    [
+        ({"frozen": [0.5, 0.6]}, r"frozen has shape \(2,\) for 3 points; it needs one row a point"),
+        ({"frozen": [1, 2, 3], "tuned": [[0.5, 0.6, 0.7]]}, r"tuned has shape \(1, 3\) for 3 points"),
+        ({"frozen": []}, r"frozen has shape \(0,\)"),
+        ({"frozen": 0.5}, r"frozen has shape \(\)"),
+        ({}, "There is no series to draw"),
+    ],
+)
+def test_curves_refuse(series, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        plots.curves([1, 2, 3], series, **TEXT)
+    assert not plt.get_fignums()  # no figure is left open
 
 
 @pytest.mark.parametrize("channels", [1, 3])
@@ -104,7 +113,20 @@ def test_image_grid(drawn, channels, images, columns):
         assert axis.get_title() == titles[i]
 
 
-@pytest.mark.parametrize(("images", "titles"), [(0, None), (0, []), (2, ["one"]), (2, [])])
-def test_image_grid_refuses(images, titles):
-    with pytest.raises(ValueError, match=f"There are {images} images and {len(titles or [])} titles"):
+def test_titles_may_be_an_array(drawn):
+    plots.image_grid(grid(images=2), alt="Noise.", titles=np.array([5, 7]))
+    assert [axis.get_title() for axis in drawn[0].axes[:2]] == ["5", "7"]
+
+
+@pytest.mark.parametrize(
+    ("images", "titles", "sentence"),
+    [
+        (0, None, "There is no image to draw"),
+        (0, [], "There is no image to draw"),
+        (2, ["one"], "There are 2 images and 1 titles"),
+        (2, [], "There are 2 images and 0 titles"),
+    ],
+)
+def test_image_grid_refuses(images, titles, sentence):
+    with pytest.raises(ValueError, match=sentence):
         plots.image_grid(grid(images=images), alt="Noise.", titles=titles)

@@ -76,8 +76,8 @@ def test_an_interrupted_write_leaves_the_old_record(folder, monkeypatch):
     before = (folder / "quick" / "run.json").read_bytes()
     write_text = pathlib.Path.write_text
 
-    def interrupted(path, text):
-        write_text(path, text[: len(text) // 2])
+    def interrupted(path, text, *options):
+        write_text(path, text[: len(text) // 2], *options)
         raise KeyboardInterrupt
 
     monkeypatch.setattr(pathlib.Path, "write_text", interrupted)

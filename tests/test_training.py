@@ -1,7 +1,5 @@
 """Fitting, repeating and differentiating, on whichever backend runs."""
 
-from types import SimpleNamespace
-
 import keras
 import numpy as np
 import pytest
@@ -76,11 +74,10 @@ def test_the_seed_decides(classifier):
 def test_restart_is_a_freshly_compiled_model(classifier):
     model, weights = classifier
     fit(classifier, epochs=3, seed=5)  # leaves momenta and a step count behind
-    # One batch an epoch: on JAX, the first fit of a model takes the images in another order than later ones.
-    history = fit(classifier, epochs=4, batch_size=12)
+    history = fit(classifier, epochs=4)
     fresh = compiled()
     fresh.set_weights(weights)
-    expected = training.fit(fresh, *images(), epochs=4, seed=0, batch_size=12)
+    expected = training.fit(fresh, *images(), epochs=4, seed=0, batch_size=4)
     assert_allclose(history["loss"], expected["loss"], rtol=1e-4)
     assert_allclose(flat(model.get_weights()), flat(fresh.get_weights()), atol=1e-3)
 
@@ -130,30 +127,58 @@ def test_images_per_epoch_decides_the_steps(classifier, number):
 
 
 @settings(deadline=None)
-@given(number=st.integers(1, 20), images_per_epoch=st.none() | st.integers(1, 50), seed=st.integers(0, 1000))
-def test_images_are_repeated_evenly_with_their_labels(number, images_per_epoch, seed):
-    seen = []
-
-    def fit(x, y, **_):
-        seen.extend([x, y])
-        return SimpleNamespace(history={})
-
+@given(
+    number=st.integers(1, 20),
+    images_per_epoch=st.integers(1, 50),
+    batch_size=st.integers(1, 9),
+    seed=st.integers(0, 2**32 - 1),
+)
+def test_batches_repeat_the_images_evenly_with_their_labels(number, images_per_epoch, batch_size, seed):
     x = np.arange(number)
-    options = {"epochs": 1, "seed": seed, "images_per_epoch": images_per_epoch}
-    training.fit(SimpleNamespace(fit=fit), x, -x, **options)
-    assert_array_equal(seen[0], -seen[1])
-    assert len(seen[0]) == (images_per_epoch or number)
-    assert min(seen[0]) >= 0 and max(seen[0]) < number
-    times = np.bincount(seen[0], minlength=number)
-    assert times.max() - times.min() <= 1
+    batches = training.Batches(x, -x, batch_size, images_per_epoch, seed)
+    for _ in range(2):
+        seen = [batches[index] for index in range(len(batches))]
+        assert [len(images) for images, _ in seen[:-1]] == [batch_size] * (len(seen) - 1)
+        images, labels = (np.concatenate(part) for part in zip(*seen, strict=True))
+        assert_array_equal(images, -labels)
+        assert len(images) == images_per_epoch
+        times = np.bincount(images, minlength=number)
+        assert len(times) == number and times.max() - times.min() <= 1
+        batches.on_epoch_end()
 
 
-def test_the_seed_decides_which_images_are_left_out():
-    kept = []
-    model = SimpleNamespace(fit=lambda x, y, **_: kept.append(tuple(x)) or SimpleNamespace(history={}))
-    for seed in (0, 0, 1):
-        training.fit(model, np.arange(100), np.arange(100), epochs=1, seed=seed, images_per_epoch=10)
-    assert kept[0] == kept[1] != kept[2]
+def rows(seed, epochs=1):
+    batches = training.Batches(np.arange(100), np.arange(100), 10, 10, seed)
+    orders = []
+    for _ in range(epochs):
+        orders.append(tuple(batches[0][0]))
+        batches.on_epoch_end()
+    return orders
+
+
+def test_the_seed_decides_the_images_of_every_epoch():
+    assert rows(seed=0, epochs=2) == rows(seed=0, epochs=2)
+    assert len({*rows(seed=0, epochs=2), *rows(seed=1, epochs=2)}) == 4
+
+
+def test_the_seed_decides_what_dropout_drops():
+    hidden = [layers.Dropout(0.5), keras.Sequential([layers.Dropout(0.5), layers.Dense(4)])]
+    model = keras.Sequential([keras.Input((16,)), *hidden, layers.Dropout(0.5), layers.Dense(CLASSES)])
+    training.compile_classifier(model, learning_rate=0.05)
+    weights, (x, y) = model.get_weights(), images()
+    states = [variable for variable in model.variables if "seed_generator_state" in variable.path]
+
+    def run(seed):
+        training.restart(model, weights)
+        loss = training.fit(model, x.reshape(12, 16), y, epochs=2, seed=seed, batch_size=12)["loss"]
+        return loss.tolist(), [ops.convert_to_numpy(state).tolist() for state in states]
+
+    assert len(states) == 3
+    first, other = run(0), run(1)
+    assert first == run(0)
+    assert first[0] != other[0]
+    own = [tuple(state) for _, of_run in (first, other) for state in of_run]
+    assert len(set(own)) == 6
 
 
 def test_a_named_fit_is_kept_for_an_interrupted_run(classifier, tmp_path, monkeypatch):
@@ -281,6 +306,17 @@ def test_an_interrupted_sweep_goes_on_where_it_stopped(tmp_path, monkeypatch):
     monkeypatch.setenv("COURSEKIT_PROFILE", "full")
     training.sweep(run, (1, 2), "ab", seeds=range(3), name="numbers")
     assert calls == EVERY_RUN * 3  # and so has another profile
+
+
+def test_a_line_that_was_cut_is_run_again(tmp_path, monkeypatch):
+    monkeypatch.setenv("COURSEKIT_RESUME", str(tmp_path))
+    calls = []
+    assert_complete(training.sweep(numbered(calls), (1, 2), "ab", seeds=range(3), name="numbers"))
+    (kept,) = tmp_path.rglob("numbers.jsonl")
+    kept.write_bytes(kept.read_bytes()[:-5])
+    for _ in range(2):
+        assert_complete(training.sweep(numbered(calls), (1, 2), "ab", seeds=range(3), name="numbers"))
+    assert calls == [*EVERY_RUN, EVERY_RUN[-1]]
 
 
 @pytest.mark.parametrize("resume", [False, True])

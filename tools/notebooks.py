@@ -5,12 +5,15 @@ that changed nothing leaves the file as it is. A run records the claims it check
 all it does, since the committed notebooks show the quick profile.
 """
 
+import contextlib
 import datetime
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
+import tempfile
 import time
 import tomllib
 from pathlib import Path
@@ -22,6 +25,7 @@ from tqdm import tqdm
 
 ROOT = Path(__file__).parents[1]
 CHAPTERS = "book/[0-9]*.ipynb"
+RECORDS = ROOT / "coursekit" / "records"
 KEPT_CELL_METADATA = ("tags", "mystnb")
 NOTEBOOK_METADATA = {
     "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
@@ -46,7 +50,7 @@ class NotebookError(Exception):
 
 def bootstrap():
     """Return the source of every chapter's first code cell, with address and version from pyproject.toml."""
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
     return BOOTSTRAP.format(repository=project["urls"]["Repository"], version=project["version"])
 
 
@@ -86,6 +90,19 @@ def execute(notebook, folder):
         "versions": where["versions"],
         "date": datetime.date.today().isoformat(),
     }
+
+
+@contextlib.contextmanager
+def kept_unless_done(folder):
+    """Put a folder back as it was if what happens in the block fails: half of a chapter's records are not a result."""
+    with tempfile.TemporaryDirectory() as temporary:
+        before = shutil.copytree(folder, Path(temporary, "before"))
+        try:
+            yield
+        except BaseException:
+            shutil.rmtree(folder)
+            shutil.copytree(before, folder)
+            raise
 
 
 def run_cell(client, cell, index):
@@ -162,7 +179,8 @@ def refresh(path):
     if first is None or first.id != "bootstrap":
         raise NotebookError("the first code cell must have the id `bootstrap`")
     first.source = bootstrap()
-    run = execute(notebook, path.parent)
+    with kept_unless_done(RECORDS):
+        run = execute(notebook, path.parent)
     if os.environ.get("COURSEKIT_PROFILE") == "full":
         return f"full profile recorded in {run['seconds']} s"
     normalise(notebook, run)

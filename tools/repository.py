@@ -30,5 +30,5 @@ def replace_everywhere(old, new):
 
 
 if __name__ == "__main__":
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
     replace_everywhere(owner_and_name(project["urls"]["Repository"]), owner_and_name(sys.argv[1]))

@@ -16,8 +16,8 @@ from sphinx.errors import SphinxError
 from sphinx.util.docutils import SphinxDirective
 
 from coursekit import claims
+from coursekit.runtime import PROFILES
 
-PROFILES = ("quick", "full")
 COLUMNS = ("Verdict", "Claim", "Quick", "Full")
 SIGNS = {"greater": ">", "equal": "="}
 
@@ -115,6 +115,8 @@ def numbers(record, verdict):
 def condition_line(condition):
     left, right = (side(name, series) for name, series in condition["values"].items())
     line = f"{left} {SIGNS[condition['relation']]} {right}"
+    if condition["within"]:
+        line += f" (within {condition['within']:g})"
     return line if condition["outcome"] == "holds" else f"{line}: {condition['outcome']}"
 
 

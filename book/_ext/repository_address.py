@@ -11,7 +11,7 @@ def address():
     """Return the repository's address: that of the repository GitHub builds, else the one in pyproject.toml."""
     if fork := os.environ.get("GITHUB_REPOSITORY"):
         return f"https://github.com/{fork}"
-    return tomllib.loads(PYPROJECT.read_text())["project"]["urls"]["Repository"]
+    return tomllib.loads(PYPROJECT.read_text("utf-8"))["project"]["urls"]["Repository"]
 
 
 def configure(app, config):
