@@ -133,17 +133,19 @@ def accuracy(model, x, y, batch_size=500):
     return float((predicted == np.reshape(y, -1)).mean())
 
 
-def restart(model, weights):
+def restart(model, weights, learning_rate=None):
     """Give a model new weights and make its optimizer forget: a fresh run without compiling again.
 
     model: compiled by ``compile_classifier`` or ``compile_regressor``; ValueError for any other. weights: list of
-    arrays, as ``model.get_weights()`` returns them.
+    arrays, as ``model.get_weights()`` returns them. learning_rate: float, for this run; by default the compiled one.
     """
     if getattr(model, "optimizer", None) not in _optimizer_starts:
         raise ValueError(f"{model.name} cannot be restarted; compile it with training.compile_classifier first.")
     model.set_weights(weights)
     for variable, start in zip(model.optimizer.variables, _optimizer_starts[model.optimizer], strict=True):
         variable.assign(start)
+    if learning_rate is not None:
+        model.optimizer.learning_rate = learning_rate
 
 
 class Report(keras.callbacks.Callback):

@@ -109,6 +109,19 @@ def test_restart_keeps_the_learning_rate(classifier):
     assert float(model.optimizer.learning_rate) == pytest.approx(0.05)
 
 
+@pytest.mark.parametrize("trained_before", [False, True])
+def test_restart_with_another_learning_rate(classifier, trained_before):
+    model, weights = classifier
+    if trained_before:
+        fit(classifier)
+    training.restart(model, weights, learning_rate=0.0)
+    training.fit(model, *images(), epochs=1, seed=0)
+    assert_array_equal(model.layers[1].get_weights()[0], weights[0])
+    fit(classifier)
+    assert float(model.optimizer.learning_rate) == pytest.approx(0.05)
+    assert np.any(model.layers[1].get_weights()[0] != weights[0])
+
+
 def test_progress_ends_with_one(classifier):
     done = []
     fit(classifier, epochs=2, progress=done.append)
