@@ -39,6 +39,12 @@ def test_a_condition_that_does_not_hold_says_so():
     assert ledger.condition_line(condition) == "top layer 1 > middle 2: reversed"
 
 
+def test_an_equality_with_a_tolerance_says_so():
+    condition = vars(claims.equal(within=0.01, a=[1, 1, 1], b=[1, 1, 1]))
+    assert ledger.condition_line(condition) == "a 1 = b 1 (within 0.01)"
+    assert ledger.condition_line(condition | {"within": 0.0}) == "a 1 = b 1"
+
+
 def test_the_full_profile_shows_a_verdict_of_its_own():
     said = "".join(node.astext() for node in ledger.numbers(record("refuted", a=[1, 1, 1], b=[2, 2, 2]), "confirmed"))
     assert "refuted" in said and "3 seeds" in said

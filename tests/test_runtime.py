@@ -38,7 +38,7 @@ print(json.dumps([m for m in {HEAVY} if m in sys.modules]))
     assert json.loads(run.stdout) == []
 
 
-def test_setup_prints_one_line_and_nothing_on_stderr():
+def test_setup_prints_one_line_and_nothing_on_stderr_nor_does_a_fit():
     # The seeds are compared in the same interpreter: loading the backend is what takes the time here.
     code = """
 import random, coursekit
@@ -49,6 +49,10 @@ def draw():
 first = draw()
 keras.utils.set_random_seed(7)
 assert draw() == first
+os.environ["COURSEKIT_RECORD"] = "1"  # no progress bar
+from coursekit import training
+model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
+training.fit(training.compile_regressor(model), numpy.zeros((4, 2)), numpy.zeros(4), epochs=1, seed=0)
 os.write(2, b"stderr works again")
 """
     run = python(code, COURSEKIT_PROFILE="full")

@@ -110,3 +110,21 @@ def test_an_address_gives_owner_and_name(url):
 def test_what_is_no_address_is_refused(url):
     with pytest.raises(SystemExit, match="looks like"):
         repository.owner_and_name(url)
+
+
+@pytest.mark.parametrize("failure", [notebooks.NotebookError, KeyboardInterrupt, None])
+def test_records_of_a_run_that_failed_are_put_back(tmp_path, failure):
+    folder = tmp_path / "records"
+    (folder / "quick").mkdir(parents=True)
+    (folder / "quick" / "old.json").write_text("old")
+    try:
+        with notebooks.kept_unless_done(folder):
+            (folder / "quick" / "old.json").write_text("new")
+            (folder / "full").mkdir()
+            (folder / "full" / "other.json").write_text("new")
+            if failure:
+                raise failure
+    except (notebooks.NotebookError, KeyboardInterrupt):
+        assert failure
+    found = {str(path.relative_to(folder)): path.read_text() for path in folder.rglob("*.json")}
+    assert found == ({"quick/old.json": "old"} if failure else {"quick/old.json": "new", "full/other.json": "new"})
