@@ -37,4 +37,6 @@ def build(folder):
 
 
 if __name__ == "__main__":
-    print(f"The site is built: open {build(Path(sys.argv[1]).resolve())}, or run make serve.")
+    print(f"The site is built: open {build(Path(sys.argv[1]).resolve())}.")
+    # Browsers load no JavaScript modules from file: addresses.
+    print("Its interactive figures and questions need a server: run make serve.")
