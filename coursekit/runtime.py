@@ -54,6 +54,8 @@ def setup(seed=0):
     with _silent_stderr():
         import keras
 
+        if keras.backend.backend() == "tensorflow" and profile() == "quick":
+            _use_one_thread()
         keras.utils.set_random_seed(seed)
         where = describe()
         if where["backend"] == "tensorflow":
@@ -63,6 +65,16 @@ def setup(seed=0):
             tf.get_logger().setLevel("ERROR")
     versions = " · ".join(f"{name} {version}" for name, version in where["versions"].items())
     print(f"{where['profile']} profile on {where['device']} · {versions}")
+
+
+def _use_one_thread():
+    """Let TensorFlow compute every operation in one thread: the quick profile's are so small that a second thread costs
+    more in handing over than it computes, and the numbers no longer depend on how many cores there are.
+    """
+    import tensorflow as tf
+
+    with contextlib.suppress(RuntimeError):  # it has computed something already, and cannot change any more
+        tf.config.threading.set_intra_op_parallelism_threads(1)
 
 
 def describe():

@@ -12,6 +12,8 @@ from tqdm.auto import tqdm
 
 from coursekit import runtime
 
+# A step of a small model is mostly overhead: of Python between two of them, and of handing over work between threads.
+STEPS_PER_EXECUTION = 25
 # The state of every optimizer as it was compiled: not always zero, think of a loss scale or a learning rate.
 _optimizer_starts = weakref.WeakKeyDictionary()
 
@@ -34,7 +36,13 @@ def compile_regressor(model, learning_rate=1e-3, optimizer=None):
 def _compile(model, learning_rate, optimizer, loss, metrics):
     # On a CPU, TensorFlow's XLA compiles a small model for longer than it trains it. JAX cannot do without.
     jit_compile = False if keras.backend.backend() == "tensorflow" else "auto"
-    model.compile(optimizer or keras.optimizers.Adam(learning_rate), loss, metrics=metrics, jit_compile=jit_compile)
+    model.compile(
+        optimizer or keras.optimizers.Adam(learning_rate),
+        loss,
+        metrics=metrics,
+        jit_compile=jit_compile,
+        steps_per_execution=STEPS_PER_EXECUTION,
+    )
     if model.built:
         model.optimizer.build(model.trainable_variables)
         _optimizer_starts[model.optimizer] = [
@@ -61,7 +69,7 @@ def fit(
     x: (images, ...). y: (images, ...). seed: int, decides the order of the images, on every backend alike, and what
     layers such as dropout draw. images_per_epoch: int; every epoch repeats, or cuts, the training set to so many, so
     that runs on training sets of different size take equally many steps.
-    progress: function called after every step with the fraction done, instead of the bar.
+    progress: function called with the fraction done, every so many steps, instead of the bar.
     description: the label of the bar. A fit that has one keeps its weights where ``COURSEKIT_RESUME`` names a folder,
     as ``sweep`` does; the next run loads them and returns an empty history.
     Returns the history, a dict from ``"loss"``, ``"accuracy"``, ``"val_loss"`` ... to float64 (epochs,).
@@ -76,42 +84,38 @@ def fit(
         model.load_weights(kept)
         return {}
     _seed_layers(model, seed)
-    history = model.fit(
-        Batches(x, y, batch_size, images_per_epoch or len(x), seed),
-        epochs=epochs,
-        shuffle=False,
-        validation_data=validation_data,
-        callbacks=[Report(progress) if progress else ProgressBar(description)],
-        verbose=0,
-    )
+    images_per_epoch = images_per_epoch or len(x)
+    steps_per_epoch = -(-images_per_epoch // batch_size)
+    total = epochs * steps_per_epoch
+    history = {}
+    with bar(total=total, desc=description, unit="step", disable=progress is not None) as shown:
+        report = (lambda done: progress(done / total)) if progress else (lambda done: shown.update(done - shown.n))
+        for epoch, rows in zip(range(epochs), _orders(len(x), images_per_epoch, seed), strict=False):
+            of_epoch = model.fit(
+                x[rows],
+                y[rows],
+                batch_size=batch_size,
+                initial_epoch=epoch,
+                epochs=epoch + 1,
+                shuffle=False,
+                validation_data=validation_data,
+                callbacks=[_Progress(report, steps_per_epoch)],
+                verbose=0,
+            )
+            for name, values in of_epoch.history.items():
+                history.setdefault(name, []).extend(values)
     if kept:
         unfinished = kept.with_name(f"unfinished {kept.name}")
         model.save_weights(unfinished)
         unfinished.replace(kept)
-    return {name: np.array(values, "float64") for name, values in history.history.items()}
+    return {name: np.array(values, "float64") for name, values in history.items()}
 
 
-class Batches(keras.utils.PyDataset):
-    """Batches of images and labels in an order that the seed alone decides, a new one every epoch.
-
-    x: (images, ...). y: (images, ...). images_per_epoch: int; every image comes equally often, give or take once.
-    """
-
-    def __init__(self, x, y, batch_size, images_per_epoch, seed):
-        super().__init__()
-        self.x, self.y, self.batch_size, self.images_per_epoch = x, y, batch_size, images_per_epoch
-        self.random = np.random.default_rng(seed)
-        self.on_epoch_end()
-
-    def __len__(self):
-        return -(-self.images_per_epoch // self.batch_size)
-
-    def __getitem__(self, index):
-        rows = self.rows[index * self.batch_size : (index + 1) * self.batch_size]
-        return self.x[rows], self.y[rows]
-
-    def on_epoch_end(self):
-        self.rows = np.resize(self.random.permutation(len(self.x)), self.images_per_epoch)
+def _orders(images, images_per_epoch, seed):
+    """Yield the rows of one epoch after the other: every image equally often, give or take once, in random order."""
+    random = np.random.default_rng(seed)
+    while True:
+        yield np.resize(random.permutation(images), images_per_epoch)
 
 
 def _seed_layers(model, seed):
@@ -148,43 +152,25 @@ def restart(model, weights, learning_rate=None):
         model.optimizer.learning_rate = learning_rate
 
 
-class Report(keras.callbacks.Callback):
-    """Calls a function with the fraction of all steps that is done, after every step."""
+class _Progress(keras.callbacks.Callback):
+    """Calls a function with the number of steps done in all epochs so far."""
 
-    def __init__(self, function):
+    def __init__(self, function, steps_per_epoch):
         super().__init__()
-        self.function = function
+        self.function, self.steps_per_epoch = function, steps_per_epoch
 
-    def on_train_begin(self, logs=None):
-        self.steps = self.params["epochs"] * self.params["steps"]
-        self.done = 0
+    def on_epoch_begin(self, epoch, logs=None):
+        self.before = epoch * self.steps_per_epoch
 
     def on_train_batch_end(self, batch, logs=None):
-        self.done += 1
-        self.function(self.done / self.steps)
+        # Keras counts from 0, and past the end of an epoch that STEPS_PER_EXECUTION does not divide.
+        self.function(self.before + min(batch + 1, self.steps_per_epoch))
 
 
-class ProgressBar(keras.callbacks.Callback):
-    """A bar over all steps with the time left; it appears after two seconds and goes away at the end."""
-
-    def __init__(self, description=None):
-        super().__init__()
-        self.description = description
-
-    def on_train_begin(self, logs=None):
-        self.bar = bar(total=self.params["epochs"] * self.params["steps"], desc=self.description, unit="step")
-
-    def on_train_batch_end(self, batch, logs=None):
-        self.bar.update()
-
-    def on_train_end(self, logs=None):
-        self.bar.close()
-
-
-def bar(iterable=None, **options):
+def bar(iterable=None, disable=False, **options):
     """A ``tqdm`` bar, silent where notebooks are executed without anybody watching."""
     unwatched = "PYTEST_VERSION" in os.environ or "COURSEKIT_RECORD" in os.environ
-    return tqdm(iterable, leave=False, delay=2, disable=unwatched, **options)
+    return tqdm(iterable, leave=False, delay=2, disable=disable or unwatched, **options)
 
 
 def sweep(run, *choices, seeds, name):

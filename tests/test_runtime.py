@@ -13,6 +13,10 @@ from coursekit import runtime
 HEAVY = ("keras", "tensorflow", "jax", "torch", "matplotlib")
 
 
+def keras_backend():
+    return os.environ.get("KERAS_BACKEND", "tensorflow")
+
+
 def python(code, **environment):
     """Run code in a fresh interpreter."""
     return subprocess.run(
@@ -58,8 +62,7 @@ os.write(2, b"stderr works again")
     run = python(code, COURSEKIT_PROFILE="full")
     assert run.returncode == 0, run.stderr
     assert run.stderr == "stderr works again"
-    backend = os.environ.get("KERAS_BACKEND", "tensorflow")
-    line = rf"full profile on .+ · keras [\d.]+ · {backend} [\d.]+ · .*python [\d.]+\n"
+    line = rf"full profile on .+ · keras [\d.]+ · {keras_backend()} [\d.]+ · .*python [\d.]+\n"
     assert re.fullmatch(line, run.stdout), run.stdout
 
 
@@ -102,3 +105,18 @@ def test_settings_must_name_the_same_things():
 def test_settings_need_three_seeds(given):
     with pytest.raises(ValueError, match="seeds=3 or more"):
         runtime.settings(quick=given, full=given)
+
+
+@pytest.mark.skipif(keras_backend() != "tensorflow", reason="it is TensorFlow whose threads are counted")
+@pytest.mark.parametrize("early", [True, False])
+def test_quick_computes_in_one_thread_where_it_still_can(early):
+    code = f"""
+import coursekit, tensorflow as tf
+if not {early}:
+    tf.zeros(1) + 1
+coursekit.setup()
+print(tf.config.threading.get_intra_op_parallelism_threads())
+"""
+    run = python(code, COURSEKIT_PROFILE="quick")
+    assert run.returncode == 0, run.stderr
+    assert run.stdout.splitlines()[-1] == ("1" if early else "0")
