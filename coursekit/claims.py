@@ -61,13 +61,20 @@ class Condition:
 def load(path=STATEMENTS):
     """Read the claims, a dict from id to Claim in the order of the file.
 
-    Raises ValueError for an id that appears twice or does not begin with its chapter's topic.
+    Raises ValueError for a file that is no such list, or an id that appears twice or does not begin with its chapter's
+    topic.
 
     >>> load()["transfer-sweep-n"].chapter
     'transfer'
     """
+    try:
+        by_chapter = tomllib.loads(path.read_text("utf-8"))
+    except tomllib.TOMLDecodeError as error:
+        raise ValueError(f"{path.name} is not TOML: {error}.") from None
     claims = {}
-    for chapter, entries in tomllib.loads(path.read_text("utf-8")).items():
+    for chapter, entries in by_chapter.items():
+        if not isinstance(entries, list):
+            raise ValueError(f"{path.name} has [{chapter}]; write [[{chapter}]], once for every claim.")
         for entry in entries:
             try:
                 claim = Claim(chapter=chapter, **entry)
@@ -171,7 +178,10 @@ def verify():
     of_claims = {key: record for key, record in records.read_all().items() if "claim" in record}
     for profile, claim_id in of_claims:
         if claim_id not in claims:
-            raise ValueError(f"There is a {profile} record of {claim_id!r}, which is not in {STATEMENTS.name}.")
+            raise ValueError(
+                f"There is a {profile} record of {claim_id!r}, which is not in {STATEMENTS.name}; state it there, or "
+                f"delete coursekit/records/{profile}/{claim_id}.json."
+            )
     for claim_id, claim in claims.items():
         measured = [record for (_, name), record in of_claims.items() if name == claim_id]
         if not measured:

@@ -67,7 +67,7 @@ def load(name):
     if name == "digits":
         arrays = _read(DIGITS, name, DIGITS_SHA256)
     elif folder:
-        arrays = _read_from_folder(pathlib.Path(folder), name)
+        arrays = _read_from_folder(pathlib.Path(folder).expanduser(), name)
     else:
         arrays = _download(name)
     return _dataset(name, arrays)

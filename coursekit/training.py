@@ -237,7 +237,7 @@ def value_and_grad(function, variables):
     function: callable without arguments that computes a scalar tensor from the variables. What it assigns on the way,
     the moving averages of batch norm for instance, is dropped on every backend.
     variables: list of ``keras.Variable``. Returns the value and the list of gradients, backend tensors; None for a
-    variable that the scalar does not depend on becomes zeros.
+    variable that the scalar does not depend on becomes zeros. Raises ValueError where the function returns no scalar.
 
     >>> x = keras.Variable([1.0, 2.0])
     >>> value, (gradient,) = value_and_grad(lambda: keras.ops.sum(x**2), [x])
@@ -247,7 +247,10 @@ def value_and_grad(function, variables):
 
     def stateless(values):
         with keras.StatelessScope(state_mapping=list(zip(variables, values, strict=True))):
-            return function()
+            value = function()
+        if value.shape != ():
+            raise ValueError(f"The function returns shape {tuple(value.shape)}; a gradient needs a scalar: average it.")
+        return value
 
     values = [keras.ops.convert_to_tensor(variable.value) for variable in variables]
     backend = keras.backend.backend()

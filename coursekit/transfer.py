@@ -128,7 +128,7 @@ def counted_layers(model):
     >>> [layer.name for layer in counted_layers(convnet((28, 28, 1), 5, filters=(16, 32)))]
     ['conv1', 'conv2', 'head']
     """
-    counted = [layer for layer in _leaves(model) if layer.weights and not isinstance(layer, NORMALIZATIONS)]
+    counted = [layer for layer in _leaves(model) if layer.weights and not _normalizes(layer)]
     if not counted:
         raise ValueError(f"{model.name} has no layer with weights; build it, or call it once on data, first.")
     return counted
@@ -262,6 +262,12 @@ def _feeding(layer, number):
                 todo += [output._keras_history.operation for output in getattr(operation, "outputs", [])]
             else:
                 todo += [parent.operation for node in operation._inbound_nodes[:1] for parent in node.parent_nodes]
+
+
+def _normalizes(layer):
+    while isinstance(layer, layers.Wrapper):  # a TimeDistributed batch norm is one, too
+        layer = layer.layer
+    return isinstance(layer, NORMALIZATIONS)
 
 
 def _require_count(model, n, total):

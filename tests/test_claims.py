@@ -315,6 +315,8 @@ def test_load(course):
         (("gan-second", "ganglion"), "has 'ganglion' under 'gan'"),
         (('lecture = "slide 2"', ""), "has a claim of 'gan' that lacks id, statement or lecture, or has more"),
         (("lecture", "lectures"), "has a claim of 'gan' that lacks id"),
+        (("[[gan]]", "[gan"), r"claims\.toml is not TOML: .*line"),
+        ((STATEMENTS, '[gan]\nid = "gan-first"'), r"claims\.toml has \[gan\]; write \[\[gan\]\], once for every claim"),
     ],
 )
 def test_load_refuses(course, monkeypatch, change, sentence):
@@ -350,7 +352,7 @@ def test_verify_refuses_the_record_of_an_unknown_claim(course, monkeypatch):
     claims.check("gan-first", CONDITIONS["holds"]())
     claims.check("gan-second", CONDITIONS["holds"]())
     use_statements(monkeypatch, course / "claims.toml", STATEMENTS.replace("gan-second", "gan-third"))
-    with pytest.raises(ValueError, match=r"There is a quick record of 'gan-second', which is not in claims\.toml"):
+    with pytest.raises(ValueError, match=r"There is a quick record of 'gan-second', which is not in claims\.toml;"):
         claims.verify()
 
 

@@ -7,6 +7,7 @@ import notebooks
 import pytest
 from conftest import ROOT
 
+import coursekit
 from coursekit import claims
 
 LONGEST_CELL = 40
@@ -75,7 +76,9 @@ def test_it_starts_with_the_bootstrap_cell(notebook):
 def test_claims_are_compared(notebook):
     for cell in notebooks.code_cells(notebook):
         if claims_in(cell):
-            assert "nbval-check-output" in cell.metadata.get("tags", []), f"`{notebooks.head(cell)}` lacks its tag"
+            assert "nbval-check-output" in cell.metadata.get("tags", []), (
+                f"`{notebooks.head(cell)}` lacks the tag nbval-check-output"
+            )
 
 
 def test_each_claim_is_checked_in_its_chapter():
@@ -86,3 +89,14 @@ def test_each_claim_is_checked_in_its_chapter():
     assert checked.keys() == claims.load().keys()
     for claim_id, chapter in checked.items():
         assert chapter[3:].startswith(claims.load()[claim_id].chapter), f"{claim_id} is checked in {chapter}"
+
+
+@pytest.mark.parametrize("chapter", CHAPTERS, ids=lambda path: path.stem)
+def test_the_pages_know_the_chapter(chapter):
+    topic = next(claim.chapter for claim in claims.load().values() if chapter.stem[3:].startswith(claim.chapter))
+    assert f"automodule:: coursekit.{topic}\n" in (ROOT / "book" / "api.md").read_text("utf-8")
+    assert f":link: {chapter.stem}\n" in (ROOT / "book" / "index.md").read_text("utf-8")
+
+
+def test_the_citation_names_this_version():
+    assert f"\nversion: {coursekit.__version__}\n" in (ROOT / "CITATION.cff").read_text("utf-8")

@@ -9,6 +9,7 @@ import yaml
 from axe_core_python.sync_playwright import Axe
 from bs4 import BeautifulSoup
 from conftest import ROOT
+from playwright.sync_api import expect
 
 WIDE = {"width": 1280, "height": 900}
 PHONE = {"width": 390, "height": 844}
@@ -92,6 +93,15 @@ def test_it_takes_nothing_from_elsewhere(site, name):
 
 def test_no_source_file_is_published(site):
     assert [path.name for path in (site.html / "_static").rglob("*") if path.suffix in (".py", ".toml", ".pyc")] == []
+
+
+def test_a_page_opened_from_the_disk_draws_maths_and_widgets(site, browser):
+    page = browser.new_page()
+    page.goto((site.html / "01-transfer-learning.html").as_uri())
+    expect(page.get_by_role("group", name="Predict, then run").first).to_be_visible()
+    expect(page.get_by_role("slider", name="Frozen layers")).to_be_visible()
+    expect(page.locator(".math mjx-container").first).to_be_visible()
+    page.close()
 
 
 def test_a_fork_points_at_itself(monkeypatch):

@@ -1,5 +1,7 @@
 """The maintainers' tools: what the notebook runner keeps and drops, and what each says where it cannot go on."""
 
+import json
+
 import environment
 import nbformat
 import notebooks
@@ -62,10 +64,11 @@ def test_a_path_of_this_machine_is_refused():
 @pytest.mark.replay
 def test_a_run_that_changes_nothing_leaves_the_file_and_one_that_fails_too(tmp_path):
     path = tmp_path / "01-small.ipynb"
-    cells = [new_code_cell("", id="bootstrap"), new_code_cell("print(1)\nobject()", id="print")]
+    cells = [new_code_cell("import coursekit\ncoursekit.setup()"), new_code_cell("print(1)\nobject()", id="print")]
     nbformat.write(new_notebook(cells=cells), path)
     assert notebooks.refresh(path).startswith("written")
     first = path.read_bytes()
+    assert nbformat.read(path, as_version=4).cells[0].id == "bootstrap"
     assert notebooks.refresh(path).startswith("unchanged")
     assert path.read_bytes() == first
 
@@ -78,10 +81,18 @@ def test_a_run_that_changes_nothing_leaves_the_file_and_one_that_fails_too(tmp_p
     assert path.read_bytes() == broken
 
 
-def test_a_file_that_is_no_notebook_is_refused(tmp_path):
-    (tmp_path / "x.ipynb").write_text("no")
+def test_what_is_no_chapter_is_refused(tmp_path):
+    path = tmp_path / "x.ipynb"
+    with pytest.raises(notebooks.NotebookError, match="there is no such file"):
+        notebooks.refresh(path)
+    path.write_text("no")
     with pytest.raises(notebooks.NotebookError, match="cannot be read as a notebook"):
-        notebooks.refresh(tmp_path / "x.ipynb")
+        notebooks.refresh(path)
+    # As Colab saves it: without ids.
+    cell = {"cell_type": "code", "source": "1", "metadata": {}, "outputs": [], "execution_count": 1}
+    path.write_text(json.dumps({"cells": [cell], "metadata": {}, "nbformat": 4, "nbformat_minor": 0}))
+    with pytest.raises(notebooks.NotebookError, match="first code cell must be the one that calls"):
+        notebooks.refresh(path)
 
 
 def test_a_python_that_does_not_fit_is_named_in_a_sentence(monkeypatch, capsys):

@@ -412,3 +412,9 @@ def test_what_the_function_assigns_is_dropped():
 
     _, (gradient,) = training.value_and_grad(function, [variable])
     assert (float(gradient), float(counter), float(variable)) == (3, 0, 2)
+
+
+def test_a_gradient_needs_a_scalar():
+    variable = keras.Variable([1.0, 2.0])
+    with pytest.raises(ValueError, match=r"The function returns shape \(2,\); a gradient needs a scalar: average it\."):
+        training.value_and_grad(lambda: variable * 2, [variable])

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import ipywidgets
 import numpy as np
+import offline
 import pytest
 from axe_core_python.sync_playwright import Axe
 from conftest import ROOT, serve
@@ -224,18 +225,18 @@ def open_page(browser, tmp_path):
     """Opens a static page of widgets; in the end no page may have logged an error or asked another host."""
     for file in (ROOT / "coursekit" / "widgets").glob("*.*s"):
         shutil.copy(file, tmp_path)
-    shutil.copy(ROOT / "book" / "_static" / "widgets.js", tmp_path)
     server = serve(tmp_path)
     address = f"http://127.0.0.1:{server.server_port}"
     errors, contexts = [], []
 
     def open_page(*widgets, theme="light", **options):
+        (tmp_path / "widgets.js").write_text(offline.widgets_script())
         (tmp_path / "index.html").write_text(
             f'<!doctype html><html lang="en" data-theme="{theme}"><title>Widgets</title><link rel="icon" href="data:,">'
             '<meta name="viewport" content="width=device-width"><link rel="stylesheet" href="widgets.css">'
             "<style>[data-theme=dark] { --pst-color-text-base: #ced6dd; --pst-color-text-muted: #9ca4af;"
             " --pst-color-background: #14181e; background: #14181e; }</style>"
-            f'<script type="module" src="widgets.js"></script><main><h1>Widgets</h1>{"".join(widgets)}</main>'
+            f'<script defer src="widgets.js"></script><main><h1>Widgets</h1>{"".join(widgets)}</main>'
         )
         contexts.append(browser.new_context(**options))
         page = contexts[-1].new_page()
@@ -391,13 +392,14 @@ def test_no_accessibility_violation_and_no_sideways_scroll(open_page, theme, wid
     assert page.evaluate("document.documentElement.scrollWidth") <= width
 
 
-def test_a_module_gets_the_model_that_anywidget_gives(open_page, tmp_path):
-    (tmp_path / "probe.js").write_text(
+def test_a_module_gets_the_model_that_anywidget_gives(open_page, monkeypatch):
+    probe = (
         "export default { render({ model, el }) {"
         "  model.on('change:n', () => { el.textContent = `n is ${model.get('n')}`; });"
         "  el.onclick = () => { model.set('n', model.get('n') + 1); model.save_changes(); };"
         "  el.textContent = 'drawn'; } };"
     )
+    monkeypatch.setattr(offline, "modules", lambda: {"probe": probe})
     page = open_page("""<div class="coursekit-widget" data-widget="probe" data-state='{"n": 1}'>before</div>""")
     page.get_by_text("drawn").click()
     expect(page.get_by_text("n is 2")).to_be_visible()

@@ -31,12 +31,10 @@ def build(folder):
     )
     if problem:
         # Pages that are in the cache would not warn again, and the next build would pass.
-        shutil.rmtree(folder / "_build", ignore_errors=True)
+        shutil.rmtree(folder / "_build" / ".doctrees", ignore_errors=True)
         sys.exit("The site was not built; the lines above say why.")
     return output / "index.html"
 
 
 if __name__ == "__main__":
     print(f"The site is built: open {build(Path(sys.argv[1]).resolve())}.")
-    # Browsers load no JavaScript modules from file: addresses.
-    print("Its interactive figures and questions need a server: run make serve.")

@@ -23,6 +23,8 @@ from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, DeadKernelError
 from tqdm import tqdm
 
+import coursekit
+
 ROOT = Path(__file__).parents[1]
 CHAPTERS = "book/[0-9]*.ipynb"
 RECORDS = ROOT / "coursekit" / "records"
@@ -49,9 +51,9 @@ class NotebookError(Exception):
 
 
 def bootstrap():
-    """Return the source of every chapter's first code cell, with address and version from pyproject.toml."""
+    """Return the source of every chapter's first code cell, with the address from pyproject.toml."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
-    return BOOTSTRAP.format(repository=project["urls"]["Repository"], version=project["version"])
+    return BOOTSTRAP.format(repository=project["urls"]["Repository"], version=coursekit.__version__)
 
 
 def code_cells(notebook):
@@ -172,13 +174,15 @@ def refresh(path):
     """Re-execute one notebook and write it back; returns what happened to the file."""
     try:
         committed = nbformat.read(path, as_version=4)
+    except FileNotFoundError:
+        raise NotebookError("there is no such file") from None
     except (OSError, nbformat.reader.NotJSONError):
         raise NotebookError("this file cannot be read as a notebook") from None
-    notebook = nbformat.from_dict(committed)
+    notebook = nbformat.v4.upgrade(nbformat.from_dict(committed))  # Colab leaves out the cells' ids
     first = next(iter(code_cells(notebook)), None)
-    if first is None or first.id != "bootstrap":
-        raise NotebookError("the first code cell must have the id `bootstrap`")
-    first.source = bootstrap()
+    if first is None or "coursekit.setup(" not in first.source:
+        raise NotebookError("the first code cell must be the one that calls `coursekit.setup()`")
+    first.id, first.source = "bootstrap", bootstrap()
     with kept_unless_done(RECORDS):
         run = execute(notebook, path.parent)
     if os.environ.get("COURSEKIT_PROFILE") == "full":
@@ -198,7 +202,7 @@ def main(paths):
         try:
             print(f"{os.path.relpath(path)}: {refresh(path)}")
         except NotebookError as error:
-            sys.exit(f"{os.path.relpath(path)}: {error}.")
+            sys.exit(f"{os.path.relpath(path)}: {str(error).rstrip('.')}.")
 
 
 if __name__ == "__main__":

@@ -18,7 +18,7 @@ from sphinx.util.docutils import SphinxDirective
 from coursekit import claims
 from coursekit.runtime import PROFILES
 
-COLUMNS = ("Verdict", "Claim", "Quick", "Full")
+COLUMNS = ("Claim", "Verdict", "Quick", "Full")
 SIGNS = {"greater": ">", "equal": "="}
 
 
@@ -62,9 +62,9 @@ class Ledger(ClaimsDirective):
         place = nodes.paragraph(
             "", "", nodes.literal("", claim.id), text(f" · lecture: {claim.lecture}"), classes=["place"]
         )
-        cells = [[nodes.paragraph("", "", badge(verdict))], [statement, place]]
+        cells = [[statement, place], [nodes.paragraph("", "", badge(verdict))]]
         if claim.reason:
-            cells[1].append(nodes.paragraph("", claim.reason, classes=["reason"]))
+            cells[0].append(nodes.paragraph("", claim.reason, classes=["reason"]))
         for record in by_profile.values():
             cells.append(
                 numbers(record, verdict) if record else [nodes.paragraph("", "not measured", classes=["place"])]
@@ -75,9 +75,14 @@ class Ledger(ClaimsDirective):
 
 
 class Summary(ClaimsDirective):
+    """The verdicts counted, of all chapters or of the topic that is named."""
+
+    optional_arguments = 1
+
     def run(self):
         stated, measured = self.read()
-        counts = Counter(headline(claim, measured) for claim in stated.values())
+        topics = self.arguments or {claim.chapter for claim in stated.values()}
+        counts = Counter(headline(claim, measured) for claim in stated.values() if claim.chapter in topics)
         items = [
             nodes.list_item(
                 "", nodes.paragraph("", "", nodes.strong("", str(counts[verdict])), text(" "), badge(verdict))
@@ -143,8 +148,9 @@ def badge(verdict):
 
 
 def table(heads, rows, classes):
-    """Build a table; each row is its id and its cells, each cell a list of nodes."""
+    """Build a table; each row is its id and its cells, each cell a list of nodes, the first one the row's header."""
     group = nodes.tgroup("", *(nodes.colspec("", colwidth=1) for _ in heads), cols=len(heads))
+    group[0]["stub"] = 1
     head = nodes.row("", *(nodes.entry("", nodes.paragraph("", name)) for name in heads))
     body = [nodes.row("", *(nodes.entry("", *cell) for cell in cells), ids=[row_id]) for row_id, cells in rows]
     group += [nodes.thead("", head), nodes.tbody("", *body)]

@@ -1,21 +1,37 @@
-"""Everything a page loads comes from the site itself: MathJax is copied in, and widgets load as modules."""
+"""Everything a page loads comes from the site itself, which may also be a folder on a disk: MathJax and the widgets."""
 
+import json
 from importlib.util import find_spec
 from pathlib import Path
 
 from sphinx.util.fileutil import copy_asset
 
+from coursekit.widgets.base import FOLDER, module
+
 # The package brings every MathJax component, 24 MB; pages use the TeX reader, its extensions and the web fonts.
 MATHJAX = Path(find_spec("sphinx-mathjax-offline").origin).parent / "static" / "mathjax"
 MATHJAX_USED = ("tex-chtml.js", "input/tex/extensions", "output/chtml/fonts/woff-v2")
 
-# Jupyter Book adds every .js file it finds as a plain script; ours are modules, and the loader imports the others.
-SCRIPTS = [("widgets.js", {"type": "module"})]
-
 
 def configure(app, config):
     config.mathjax_path = "mathjax/tex-chtml.js"
-    config.html_js_files = SCRIPTS
+    config.html_js_files = [("widgets.js", {"defer": "defer"})]
+
+
+def modules():
+    """Return the source of every widget's module, by the widget's name."""
+    return {path.stem: module(path.stem) for path in sorted(FOLDER.glob("*.js")) if path.stem != "dom"}
+
+
+def widgets_script():
+    """Return the script that draws the widgets of a page: the modules as text, then the loader."""
+    return f"const MODULES = {json.dumps(modules())};\n{Path(__file__).with_name('widgets.js').read_text('utf-8')}"
+
+
+def write_widgets(app):
+    static = Path(app.outdir) / "_static"
+    static.mkdir(parents=True, exist_ok=True)
+    (static / "widgets.js").write_text(widgets_script(), "utf-8")
 
 
 def copy_mathjax(app, error):
@@ -28,5 +44,6 @@ def copy_mathjax(app, error):
 
 def setup(app):
     app.connect("config-inited", configure)
+    app.connect("builder-inited", write_widgets)
     app.connect("build-finished", copy_mathjax)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -20,7 +20,9 @@ def configure(app, config):
 
 def fill_in(app, document, source):
     """Write the address where a page says `{{ repository }}`, code blocks included."""
-    source[0] = source[0].replace("{{ repository }}", address())
+    if "{{ repository }}" in source[0]:
+        app.env.note_dependency(str(PYPROJECT))  # read the page again when the address has changed
+        source[0] = source[0].replace("{{ repository }}", address())
 
 
 def setup(app):

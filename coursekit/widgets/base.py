@@ -1,7 +1,7 @@
 """One JavaScript module, two hosts.
 
 ``NAME.js`` exports ``render({model, el})``. Jupyter and Colab run it as an anywidget. On the static page
-``book/_static/widgets.js`` finds the ``div`` that ``Widget.html`` writes and calls the same ``render`` on its state.
+``book/_ext/widgets.js`` finds the ``div`` that ``Widget.html`` writes and calls the same ``render`` on its state.
 """
 
 import html

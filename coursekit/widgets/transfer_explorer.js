@@ -64,10 +64,10 @@ function render({ model, el }) {
 
 // A labelled slider over the positions of a list.
 function slider(text, choose) {
-  const value = html("strong", {});
+  const value = html("strong", { "aria-hidden": "true" }); // the slider says it itself
   const input = html("input", { type: "range", min: 0, step: 1, oninput: () => choose(Number(input.value)) });
   return {
-    node: html("label", {}, html("span", {}, `${text}: `, value), input),
+    node: html("label", {}, html("span", {}, `${text} `, value), input),
     show(values, position, shown) {
       input.max = values.length - 1;
       input.value = position;
@@ -147,9 +147,9 @@ function drawTable(result, chosen, choose) {
     style: `--share: ${((column.test[i] - low) / (high - low || 1)).toFixed(3)}`,
     ...(i === chosen.frozen && j === chosen.labels ? { "aria-current": "true" } : {}),
     onclick: () => choose({ frozen: i, labels: j }),
-  }, (100 * column.test[i]).toFixed(0));
+  }, `${(100 * column.test[i]).toFixed(0)}${i === column.best ? " ★" : ""}`);
   return html("table", {},
-    html("caption", {}, "Test accuracy in %, best n of each row underlined"),
+    html("caption", {}, "Test accuracy in %, best n of each row marked ★"),
     html("thead", {}, html("tr", {}, html("th", { scope: "col" }, "labels"),
       ...result.frozen.map((n) => html("th", { scope: "col" }, `n = ${n}`)))),
     html("tbody", {}, ...means.map((column, j) => html("tr", {}, html("th", { scope: "row" }, result.labels[j]),

@@ -1,0 +1,29 @@
+// Draws the course's widgets on a static page: no kernel, no request to another host. Each is a
+// <div class="coursekit-widget" data-widget="quiz" data-state='{…}'>; what the div holds before is for readers without
+// JavaScript. MODULES, which the build writes above this, has for every widget the module that Jupyter runs too. It is
+// text because browsers load no module files for a page that was opened from the disk.
+{
+  // The part of anywidget's model that a module may use, over a plain object.
+  const plainModel = (state) => {
+    const listeners = {};
+    return {
+      get: (name) => state[name],
+      set(name, value) {
+        state[name] = value;
+        listeners[`change:${name}`]?.forEach((listener) => listener());
+      },
+      on: (event, listener) => (listeners[event] ??= []).push(listener),
+      save_changes() {},
+    };
+  };
+
+  const draw = async (el) => {
+    const source = encodeURIComponent(MODULES[el.dataset.widget]);
+    const { default: widget } = await import(`data:text/javascript;charset=utf-8,${source}`);
+    const model = plainModel(JSON.parse(el.dataset.state));
+    el.replaceChildren();
+    widget.render({ model, el });
+  };
+
+  document.querySelectorAll(".coursekit-widget[data-widget]").forEach(draw);
+}
