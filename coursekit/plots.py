@@ -38,8 +38,9 @@ def show(figure, alt):
 def curves(x, series, *, alt, xlabel, ylabel, title="", categorical=False, ylim=None):
     """Draw one curve for each named series, its mean over seeds with a band of one standard deviation.
 
-    x: sequence (points,). series: dict from name to array (points, seeds), or (points,) for a single run. categorical:
-    space the points evenly and write x under them. Returns what ``show`` returns.
+    x: sequence (points,). series: dict from name to array (points, seeds), or (points,) for a single run. alt: str, what
+    the figure shows; the means are added to it. categorical: space the points evenly and write x under them. Returns
+    what ``show`` returns.
     Raises ValueError for no series, or one that does not have one row for each x.
 
     >>> curves([1, 2], {"frozen": [[0.7, 0.8], [0.8, 0.9]]}, alt="Rising.", xlabel="labels", ylabel="accuracy").format
@@ -63,7 +64,15 @@ def curves(x, series, *, alt, xlabel, ylabel, title="", categorical=False, ylim=
             axes.set_xticks(positions, [str(value) for value in x])
         axes.set(xlabel=xlabel, ylabel=ylabel, title=title, ylim=ylim)
         axes.legend(loc="upper left", bbox_to_anchor=(1, 1))  # beside the curves, which it would cover somewhere
-        return show(figure, alt)
+        return show(figure, f"{alt} {_spoken(x, series)}" if alt.strip() else alt)
+
+
+def _spoken(x, series):
+    """The curves for those who do not see them: every mean, at no more than ten points."""
+    points = np.unique(np.linspace(0, len(x) - 1, 10).astype(int))
+    means = {name: [f"{numbers[k].mean():.3g}" for k in points] for name, numbers in series.items()}
+    at = ", ".join(str(x[k]) for k in points)
+    return f"Means at {at}: " + "; ".join(f"{name}: {', '.join(values)}" for name, values in means.items()) + "."
 
 
 def image_grid(images, *, alt, titles=None, columns=10):

@@ -24,20 +24,31 @@ def grid(channels=3, images=3):
     return np.random.default_rng(0).random((images, 4, 4, channels), "float32")
 
 
+MEANS = " Means at 1, 2, 3: frozen: 0.55, 0.75, 0.85; scratch: 0.3, 0.5, 0.9."
+
+
 @pytest.mark.parametrize(
-    "draw",
-    [lambda alt: plots.curves([1, 2, 3], SERIES, **TEXT | {"alt": alt}), lambda alt: plots.image_grid(grid(), alt=alt)],
+    ("draw", "means"),
+    [
+        (lambda alt: plots.curves([1, 2, 3], SERIES, **TEXT | {"alt": alt}), MEANS),
+        (lambda alt: plots.image_grid(grid(), alt=alt), ""),
+    ],
 )
-def test_alternative_text(draw):
+def test_alternative_text(draw, means):
     before = plt.get_fignums()
     data, metadata = draw("Two rising curves.")._repr_mimebundle_()
     assert list(data) == ["image/png"]
-    assert metadata["image/png"]["alt"] == "Two rising curves."
+    assert metadata["image/png"]["alt"] == f"Two rising curves.{means}"
     assert plt.get_fignums() == before
     for empty in ("", " \n"):
         with pytest.raises(ValueError, match="alt is empty; say in a sentence what the figure shows"):
             draw(empty)
     plt.close("all")
+
+
+def test_long_curves_are_spoken_at_ten_points():
+    alt = plots.curves(range(100), {"line": np.arange(100.0)}, **TEXT).alt
+    assert alt.endswith("Means at 0, 11, 22, 33, 44, 55, 66, 77, 88, 99: line: 0, 11, 22, 33, 44, 55, 66, 77, 88, 99.")
 
 
 def test_the_same_figure_is_the_same_file():
