@@ -38,9 +38,9 @@ def show(figure, alt):
 def curves(x, series, *, alt, xlabel, ylabel, title="", categorical=False, ylim=None):
     """Draw one curve for each named series, its mean over seeds with a band of one standard deviation.
 
-    x: sequence (points,). series: dict from name to array (points, seeds), or (points,) for a single run. alt: str, what
-    the figure shows; the means are added to it. categorical: space the points evenly and write x under them. Returns
-    what ``show`` returns.
+    x: sequence (points,). series: dict from name to array (points, seeds), or (points,) for a single run. alt: str,
+    what the figure shows; the means are added to it. categorical: space the points evenly and write x under them.
+    Returns what ``show`` returns.
     Raises ValueError for no series, or one that does not have one row for each x.
 
     >>> curves([1, 2], {"frozen": [[0.7, 0.8], [0.8, 0.9]]}, alt="Rising.", xlabel="labels", ylabel="accuracy").format
