@@ -128,8 +128,8 @@ def equal(within=0.0, **series):
 def check(claim_id, *conditions):
     """Judge a claim by its conditions, print one line, and compare the numbers with the record.
 
-    The verdict joins this run's with the other profile's record. The line has no number, so that a replay can compare
-    it as text. Where a number has left its recorded interval a second line says so, and the replay fails: .80 shall not
+    The verdict joins this run's with the other profile's record, unless this run contradicts its own profile's: then it
+    speaks for itself. The line has no number, so that a replay can compare it as text. Where a number has left its recorded interval a second line says so, and the replay fails: .80 shall not
     hide behind the verdict that .95 had. Whoever changed a setting on purpose may ignore that line.
     Raises ValueError for an unknown id or no condition.
     """
@@ -140,8 +140,11 @@ def check(claim_id, *conditions):
     elsewhere = [records.read(claim_id, profile) for profile in runtime.PROFILES if profile != runtime.profile()]
     record = {"claim": claim_id, "verdict": verdict, "conditions": [vars(condition) for condition in conditions]}
     records.write(claim_id, record)
-    print(f"{joint_verdict([record, *filter(None, elsewhere)])} · {claim_id} · {claim.statement}")
-    for drift in _drifts(record, records.read(claim_id)):
+    on_file = records.read(claim_id)
+    if on_file is None or on_file["verdict"] == verdict:
+        verdict = joint_verdict([record, *filter(None, elsewhere)])
+    print(f"{verdict} · {claim_id} · {claim.statement}")
+    for drift in _drifts(record, on_file):
         print(f"drifted · {drift}")
 
 

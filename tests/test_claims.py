@@ -187,6 +187,18 @@ def test_the_line_is_the_same_in_both_profiles(course, monkeypatch, capsys, quic
     assert capsys.readouterr().out == f"{verdict} · gan-first · the first statement\n" * 2
 
 
+def test_a_run_that_contradicts_its_record_speaks_for_itself(course, monkeypatch, capsys):
+    for profile in ("quick", "full"):
+        monkeypatch.setenv("COURSEKIT_PROFILE", profile)
+        claims.check("gan-first", CONDITIONS["holds"]())
+    monkeypatch.delenv("COURSEKIT_RECORD")
+    capsys.readouterr()
+    claims.check("gan-first", CONDITIONS["reversed"]())
+    first, second, *_ = capsys.readouterr().out.splitlines()
+    assert first == "refuted · gan-first · the first statement"
+    assert second == "drifted · the verdict is refuted now, confirmed on record."
+
+
 def test_check_records_the_numbers(course):
     claims.check("gan-first", claims.greater(new=[0.9, 0.8, 1.0], old=[0.5, 0.5, 0.5]))
     (condition,) = records.read("gan-first")["conditions"]
