@@ -129,8 +129,9 @@ def check(claim_id, *conditions):
     """Judge a claim by its conditions, print one line, and compare the numbers with the record.
 
     The verdict joins this run's with the other profile's record, unless this run contradicts its own profile's: then it
-    speaks for itself. The line has no number, so that a replay can compare it as text. Where a number has left its recorded interval a second line says so, and the replay fails: .80 shall not
-    hide behind the verdict that .95 had. Whoever changed a setting on purpose may ignore that line.
+    speaks for itself. The line has no number, so that a replay can compare it as text. Where a number has left its
+    recorded interval a second line says so, and the replay fails: .80 shall not hide behind the verdict that .95 had.
+    Whoever changed a setting on purpose may ignore that line.
     Raises ValueError for an unknown id or no condition.
     """
     claim = _find(claim_id)
