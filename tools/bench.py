@@ -1,8 +1,10 @@
-"""Measure what must stay fast: `make bench`. Each time stands beside a peer's, measured in the same run.
+"""Measure what must stay fast: `make bench`. Each number stands beside a peer's, measured in the same run.
 
 Seconds differ from machine to machine; the ratio to the peer hardly does.
 """
 
+import multiprocessing
+import resource
 import subprocess
 import sys
 import tempfile
@@ -14,6 +16,9 @@ from rich.table import Table
 
 ROOT = Path(__file__).parents[1]
 REPEATS = 5
+TURNS = 20
+# What AlexNet's first two convolutions and GoogLeNet's first give to the normalization or to the layer after it.
+LRN_SHAPES = ((64, 27, 27, 96), (32, 56, 56, 64))
 
 
 def seconds(*command):
@@ -44,11 +49,89 @@ def site():
         yield "site, nothing changed", fastest(*build), "import jupyter_book", peer
 
 
+def lrn():
+    """Local response normalization against TensorFlow's own op, compiled as in a fit, with and without XLA.
+
+    Wanted: a ratio of at most 1.10 forward, 0.67 forward and backward, and 0.77 forward and backward with XLA.
+    """
+    for shape in LRN_SHAPES:
+        for xla in (False, True):
+            for backward in (False, True):
+                calls = [lrn_call(who, shape, xla, backward) for who in ("ours", "tf.nn")]
+                ours, theirs = fastest_in_turns(*calls)
+                what = f"LRN {shape} forward{' and backward' * backward}{', XLA' * xla}"
+                yield what, 1000 * ours, "tf.nn", 1000 * theirs
+
+
+def lrn_memory():
+    """What the peak of a process's memory grows by in forward and backward, over its input and upstream gradient.
+
+    Each has a process of its own, because a peak never falls again. The op saves only input and output for its
+    gradient; ours also saves what its square roots gave.
+    """
+    for shape in LRN_SHAPES:
+        for xla in (False, True):
+            peaks = []
+            for who in ("ours", "tf.nn"):
+                with multiprocessing.get_context("spawn").Pool(1) as fresh:
+                    peaks.append(fresh.apply(lrn_peak, (who, shape, xla)))
+            yield f"LRN {shape} peak memory{', XLA' * xla}", peaks[0], "tf.nn", peaks[1]
+
+
+def lrn_call(who, shape, xla, backward):
+    """A function without arguments that computes one of the two, or its gradient, in a compiled graph."""
+    import tensorflow as tf
+
+    from coursekit.normalization import LocalResponseNormalization
+
+    tf.get_logger().setLevel("ERROR")  # it warns of many compiled functions, which is what a comparison is
+    x, upstream = (tf.random.stateless_normal(shape, (0, seed)) for seed in range(2))
+    op = {
+        "ours": LocalResponseNormalization(2, 2.0, 1e-4, 0.75),
+        "tf.nn": lambda x: tf.nn.local_response_normalization(x, 2, 2.0, 1e-4, 0.75),
+    }[who]
+
+    def gradient(x, upstream):
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            y = op(x)
+        return tape.gradient(y, x, upstream)
+
+    call = tf.function(gradient if backward else lambda x, _: op(x), jit_compile=xla)
+    return lambda: call(x, upstream).numpy()
+
+
+def lrn_peak(who, shape, xla):
+    """Megabytes; the call compiles before, on a small input."""
+    lrn_call(who, (1, 4, 4, shape[-1]), xla, backward=True)()
+    call = lrn_call(who, shape, xla, backward=True)
+    before = peak_memory()
+    call()
+    return peak_memory() - before
+
+
+def peak_memory():
+    """Megabytes that this process has had at most."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1e6 if sys.platform == "darwin" else 1e3)
+
+
+def fastest_in_turns(*functions):
+    """Return the shortest time of each, taken in turns, so that all meet the same machine."""
+    times = []
+    for _ in range(TURNS):
+        times.append([])
+        for function in functions:
+            start = time.perf_counter()
+            function()
+            times[-1].append(time.perf_counter() - start)
+    return [min(of_one) for of_one in zip(*times, strict=True)]
+
+
 def main():
-    table = Table("what", "seconds", "peer", "seconds", "ratio")
-    for measurements in (imports, site):
+    table = Table("what", "unit", "ours", "peer", "its", "ratio")
+    for measurements, unit in ((imports, "s"), (site, "s"), (lrn, "ms"), (lrn_memory, "MB")):
         for what, ours, peer, theirs in measurements():
-            table.add_row(what, f"{ours:.3f}", peer, f"{theirs:.3f}", f"{ours / theirs:.2f}")
+            table.add_row(what, unit, f"{ours:.3g}", peer, f"{theirs:.3g}", f"{ours / theirs:.2f}")
     Console().print(table)
 
 

@@ -1,0 +1,317 @@
+"""Normalization: AlexNet's local response normalization, batch normalization, and the networks to compare them in."""
+
+import functools
+import math
+import numbers
+
+import keras
+import numpy as np
+from keras import layers, ops
+
+
+@keras.saving.register_keras_serializable("coursekit")
+class LocalResponseNormalization(layers.Layer):
+    """Divide every value by how strongly its neighbours respond: ``x / (bias + alpha * sum(squares)) ** beta``.
+
+    Nothing is learned: the layer has no weights. The sum takes the value itself in, and its neighbours on both sides.
+    across: ``"channels"``, AlexNet's layer: the ``depth_radius`` channels before and after, at the same pixel; fewer
+    at the first and the last channel. Or ``"pixels"``: a square window of ``2 * depth_radius + 1`` pixels a side in
+    the same feature map, with zeros around the border.
+
+    x: (batch, ..., channels) of any rank from 2 across channels, (batch, height, width, channels) across pixels, or
+    with the channels at axis 1 where data_format, by default Keras's own, is ``"channels_first"``. All sizes but the
+    number of channels may be unknown. Returns the same shape. The sum is taken in float32 at least: the square of 256
+    overflows float16. Raises ValueError for a parameter out of range, another rank or an unknown number of channels.
+
+    The names are those of ``tf.nn.local_response_normalization``, whose defaults are others. As there and in the
+    paper, ``alpha`` multiplies the sum. ``torch.nn.LocalResponseNorm(size, alpha, beta, k)`` divides it by the size of
+    the window: its ``size`` is ``2 * depth_radius + 1``, its ``alpha`` ours times ``size``, its ``k`` our bias, and
+    the channels come first.
+
+    Source: Krizhevsky et al. 2012, section 3.3, with its constants as defaults. They were made for activations of
+    raw pixels from 0 to 255: where those stay near 1, the layer does little but divide by ``bias ** beta``.
+
+    >>> layer = LocalResponseNormalization(depth_radius=1, bias=1.0, alpha=1.0, beta=0.5)
+    >>> ops.convert_to_numpy(layer(np.array([[2.0, 2.0, 4.0]]))).round(2)
+    array([[0.67, 0.4 , 0.87]], dtype=float32)
+    """
+
+    def __init__(
+        self, depth_radius=2, bias=2.0, alpha=1e-4, beta=0.75, across="channels", data_format=None, **layer_options
+    ):
+        super().__init__(**layer_options)
+        if not _is_whole(depth_radius) or depth_radius < 0:
+            raise ValueError(
+                f"depth_radius is {depth_radius!r}; it must be a whole number from 0, which is no neighbour."
+            )
+        if not _is_finite(bias) or bias <= 0:
+            raise ValueError(f"bias is {bias!r}; it must be greater than 0, or a silent neighbourhood divides by zero.")
+        for name, value in (("alpha", alpha), ("beta", beta)):
+            if not _is_finite(value) or value < 0:
+                raise ValueError(f"{name} is {value!r}; it must be a number from 0, which switches the neighbours off.")
+        _require_choice("across", across, ("channels", "pixels"))
+        _require_choice("data_format", data_format, (None, "channels_last", "channels_first"))
+        self.depth_radius = depth_radius
+        self.bias = bias
+        self.alpha = alpha
+        self.beta = beta
+        self.across = across
+        self.data_format = data_format or keras.config.image_data_format()
+        self.channel_axis = -1 if self.data_format == "channels_last" else 1
+        self.input_spec = layers.InputSpec(min_ndim=2) if across == "channels" else layers.InputSpec(ndim=4)
+
+    def build(self, input_shape):
+        if input_shape[self.channel_axis] is None:
+            raise ValueError(f"{self.name} got inputs of shape {input_shape}; the number of channels must be known.")
+
+    def call(self, x):
+        x = ops.cast(x, keras.backend.result_type(x.dtype, "float32"))
+        neighbours = self._over_channels if self.across == "channels" else self._over_pixels
+        factor = _power(self.bias + self.alpha * neighbours(ops.square(x)), self.beta)
+        return ops.cast(x * factor, self.compute_dtype)
+
+    def _over_channels(self, squares):
+        """Multiply by a matrix with a band of ones: much faster than adding up slices, forward and backward."""
+        channels = np.arange(squares.shape[self.channel_axis])
+        band = np.abs(channels[:, None] - channels) <= self.depth_radius
+        sums = ops.tensordot(squares, ops.cast(band, squares.dtype), axes=[[self.channel_axis], [0]])
+        return ops.moveaxis(sums, -1, self.channel_axis)
+
+    def _over_pixels(self, squares):
+        """The average over a window, zeros around the border included, times the number of pixels in it."""
+        side = 2 * self.depth_radius + 1
+        padding = [[0, 0], [0, 0], [0, 0], [0, 0]]
+        for axis in (1, 2) if self.data_format == "channels_last" else (2, 3):
+            padding[axis] = [self.depth_radius, self.depth_radius]
+        padded = ops.pad(squares, padding)
+        return side**2 * ops.average_pool(padded, side, strides=1, padding="valid", data_format=self.data_format)
+
+    def compute_output_shape(self, input_shape):
+        return input_shape
+
+    def get_config(self):
+        names = ("depth_radius", "bias", "alpha", "beta", "across", "data_format")
+        return super().get_config() | {name: getattr(self, name) for name in names}
+
+
+def _power(x, beta):
+    """Compute ``x ** -beta`` for positive x. The general power takes twice as long as either of these."""
+    if beta == 0.75:
+        root = ops.rsqrt(x)
+        return root * ops.sqrt(root)
+    return ops.exp(-beta * ops.log(x))
+
+
+@keras.saving.register_keras_serializable("coursekit")
+class BatchNormalization(layers.Layer):
+    """Give every feature mean 0 and variance 1 over the batch, then a learned scale and shift.
+
+    In training the mean and the (biased) variance are those of the batch, over all axes but ``axis``; the moving
+    averages follow as ``moving = momentum * moving + (1 - momentum) * batch``. In inference, or with ``trainable =
+    False``, the moving averages take their place, and keep still. PyTorch counts momentum the other way round: its 0.1
+    is 0.9 here. Its moving variance is also the unbiased one; this layer's is biased, as Keras's.
+
+    x: any rank; the size of ``axis``, the features, must be known. Returns the same shape. float16 and bfloat16 are
+    computed in float32. The weights, in order: gamma, beta, moving mean, moving variance, (features,) each. Raises
+    ValueError for a parameter out of range, an axis that x does not have or whose size is unknown.
+
+    A single value per feature, as in a batch of one vector, is its own mean: in training the output is beta whatever
+    the input, no gradient reaches the input or gamma, and the moving variance decays towards 0. Keras does the same up
+    to rounding, without a warning; PyTorch raises an error.
+
+    Source: Ioffe and Szegedy 2015, algorithms 1 and 2; for convolutions section 3.2.
+
+    >>> layer = BatchNormalization(epsilon=0.0)
+    >>> ops.convert_to_numpy(layer(np.array([[1.0, 20.0], [3.0, 60.0]]), training=True)).tolist()
+    [[-1.0, -1.0], [1.0, 1.0]]
+    """
+
+    def __init__(self, momentum=0.99, epsilon=1e-3, axis=-1, **layer_options):
+        super().__init__(**layer_options)
+        if not _is_finite(momentum) or not 0 <= momentum <= 1:
+            raise ValueError(f"momentum is {momentum!r}; it must be from 0, which keeps the last batch, to 1.")
+        if not _is_finite(epsilon) or epsilon < 0:
+            raise ValueError(f"epsilon is {epsilon!r}; it must be a number from 0, better a little more.")
+        if not _is_whole(axis):
+            raise ValueError(f"axis is {axis!r}; it must be one whole number, -1 for the last axis.")
+        self.momentum = momentum
+        self.epsilon = epsilon
+        self.axis = axis
+
+    def build(self, input_shape):
+        rank = len(input_shape)
+        if not -rank <= self.axis < rank or input_shape[self.axis] is None:
+            raise ValueError(f"{self.name} got inputs of shape {input_shape}; axis {self.axis} must have a known size.")
+        features = input_shape[self.axis]
+        add = functools.partial(self.add_weight, shape=(features,), autocast=False)
+        self.gamma = add(name="gamma", initializer="ones")
+        self.beta = add(name="beta", initializer="zeros")
+        self.moving_mean = add(name="moving_mean", initializer="zeros", trainable=False)
+        self.moving_variance = add(name="moving_variance", initializer="ones", trainable=False)
+        self.input_spec = layers.InputSpec(ndim=rank, axes={self.axis: features})
+
+    def call(self, x, training=False):
+        x = ops.cast(x, keras.backend.result_type(x.dtype, "float32"))
+        rank = len(x.shape)
+        other_axes = [axis for axis in range(rank) if axis != self.axis % rank]
+        if training and self.trainable:
+            mean = ops.mean(x, other_axes)
+            # The variance does not change with the mean it is taken around: its gradient there is zero.
+            centred = x - self._aligned(ops.stop_gradient(mean), x)
+            variance = ops.mean(ops.square(centred), other_axes)
+            for moving, of_batch in ((self.moving_mean, mean), (self.moving_variance, variance)):
+                moving.assign(self.momentum * ops.cast(moving, x.dtype) + (1 - self.momentum) * of_batch)
+        else:
+            mean, variance = ops.cast(self.moving_mean, x.dtype), ops.cast(self.moving_variance, x.dtype)
+        scale = ops.cast(self.gamma, x.dtype) * ops.rsqrt(variance + self.epsilon)
+        y = (x - self._aligned(mean, x)) * self._aligned(scale, x) + self._aligned(self.beta, x)
+        return ops.cast(y, self.compute_dtype)
+
+    def _aligned(self, of_feature, x):
+        """Give a vector of features the rank and dtype of x, itself along the axis of the features."""
+        shape = [1] * len(x.shape)
+        shape[self.axis] = -1
+        return ops.cast(ops.reshape(of_feature, shape), x.dtype)
+
+    def compute_output_shape(self, input_shape):
+        return input_shape
+
+    def get_config(self):
+        names = ("momentum", "epsilon", "axis")
+        return super().get_config() | {name: getattr(self, name) for name in names}
+
+
+# In the one or two hundred steps of a small experiment, moving averages with Keras's 0.99 do not arrive.
+NORMALIZATIONS = {"lrn": LocalResponseNormalization, "batch": functools.partial(BatchNormalization, momentum=0.9)}
+
+
+def alexnet(num_classes=1000, normalization="lrn", input_shape=(227, 227, 3), groups=2):
+    """AlexNet: five convolutions, three dense layers, and the normalization after the first two activations.
+
+    normalization: ``"lrn"``, the paper's; ``"batch"``, batch norm in the same two places; or None. input_shape:
+    (height, width, channels), at least 67 pixels a side; the paper says 224, but its layers fit together only with
+    227. Returns a functional model from images to logits (batch, num_classes), with layers named ``conv1``, ``act1``,
+    ``norm1``, ``pool1``, ... ``features``, ``fc6``, ``act6``, ``dropout6``, ... ``head``. Raises ValueError for an
+    unknown normalization, an image too small, a number out of range.
+
+    The paper splits the network over two graphics cards, and conv2, conv4 and conv5 see only the channels on their own
+    card. ``groups=2`` does that by grouped convolutions: 60,965,224 parameters, the paper's "60 million". With
+    ``groups=1`` each convolution sees all channels: 62,378,344.
+
+    Source: Krizhevsky et al. 2012, section 3.5 and figure 2; dropout section 4.2. Layers start as Keras's do, not from
+    the constants of section 5.
+
+    >>> alexnet(normalization=None, groups=1).get_layer("conv2").output.shape
+    (None, 27, 27, 256)
+    """
+    _require_images(input_shape, num_classes, smallest=67)
+    _require_choice("groups", groups, (1, 2))
+    normalize = _normalization(normalization)
+
+    def conv(x, number, filters, size, **options):
+        x = layers.Conv2D(filters, size, name=f"conv{number}", **options)(x)
+        return layers.ReLU(name=f"act{number}")(x)
+
+    def pool(x, number):
+        return layers.MaxPooling2D(3, 2, name=f"pool{number}")(x)
+
+    def dense(x, number):
+        x = layers.ReLU(name=f"act{number}")(layers.Dense(4096, name=f"fc{number}")(x))
+        return layers.Dropout(0.5, name=f"dropout{number}")(x)
+
+    x = inputs = keras.Input(input_shape)
+    x = pool(normalize(conv(x, 1, 96, 11, strides=4), 1), 1)
+    x = pool(normalize(conv(x, 2, 256, 5, padding="same", groups=groups), 2), 2)
+    x = conv(x, 3, 384, 3, padding="same")
+    x = conv(x, 4, 384, 3, padding="same", groups=groups)
+    x = pool(conv(x, 5, 256, 3, padding="same", groups=groups), 5)
+    x = layers.Flatten(name="features")(x)
+    x = dense(dense(x, 6), 7)
+    return keras.Model(inputs, layers.Dense(num_classes, name="head")(x))
+
+
+def small_alexnet(
+    input_shape,
+    num_classes,
+    normalization="lrn",
+    filters=(32, 32, 64),
+    *,
+    kernel_size=5,
+    where="after",
+    activation="relu",
+    normalized_layers=None,
+    dropout=0.0,
+):
+    """A small AlexNet for small images: convolution, activation, normalization and pooling, once for each filter.
+
+    input_shape: (height, width, channels); every pooling halves the image, rounded up. normalization: ``"lrn"``,
+    ``"batch"``, None, or a function of ``name=`` that returns a layer, ``functools.partial(LocalResponseNormalization,
+    alpha=0.01)`` for instance. where: the normalization comes ``"before"`` or ``"after"`` the activation. activation:
+    name or function. normalized_layers: the numbers of the convolutions to normalize, from 1; by default all of them.
+    dropout: the share of the features that the last layer does not see in training.
+
+    Returns a functional model from images to logits (batch, num_classes), with layers named ``conv1``, ``act1``,
+    ``norm1``, ``pool1``, ... ``features``, ``dropout``, ``head``. Without normalization or dropout, the layer is not
+    there. Raises ValueError for an unknown name or a number out of range.
+
+    Source: the four-layer network of Krizhevsky et al. 2012, section 3.3, is in this family.
+
+    >>> model = small_alexnet((28, 28, 1), 10, filters=(8, 16), where="before", normalized_layers=[1])
+    >>> [layer.name for layer in model.layers][1:]
+    ['conv1', 'norm1', 'act1', 'pool1', 'conv2', 'act2', 'pool2', 'features', 'head']
+    """
+    _require_images(input_shape, num_classes)
+    _require_choice("where", where, ("before", "after"))
+    if not filters or not all(_is_whole(width) and width > 0 for width in filters):
+        raise ValueError(f"filters is {filters!r}; it must be whole numbers greater than 0, one for each convolution.")
+    if not _is_finite(dropout) or not 0 <= dropout < 1:
+        raise ValueError(f"dropout is {dropout!r}; it must be from 0, which drops nothing, to less than 1.")
+    all_layers = range(1, len(filters) + 1)
+    normalized = all_layers if normalized_layers is None else normalized_layers
+    if not set(normalized) <= set(all_layers):
+        raise ValueError(f"normalized_layers is {normalized!r}; there are only the convolutions 1 to {len(filters)}.")
+    normalize = _normalization(normalization)
+
+    x = inputs = keras.Input(input_shape)
+    for number, width in enumerate(filters, start=1):
+        x = layers.Conv2D(width, kernel_size, padding="same", name=f"conv{number}")(x)
+        if where == "before" and number in normalized:
+            x = normalize(x, number)
+        x = layers.Activation(activation, name=f"act{number}")(x)
+        if where == "after" and number in normalized:
+            x = normalize(x, number)
+        x = layers.MaxPooling2D(3, 2, padding="same", name=f"pool{number}")(x)
+    x = layers.Flatten(name="features")(x)
+    if dropout:
+        x = layers.Dropout(dropout, name="dropout")(x)
+    return keras.Model(inputs, layers.Dense(num_classes, name="head")(x))
+
+
+def _normalization(kind):
+    """Return a function of a tensor and the number of its layer that normalizes the tensor, or does nothing."""
+    if not callable(kind):
+        _require_choice("normalization", kind, (*NORMALIZATIONS, None))
+    make = NORMALIZATIONS.get(kind, kind)
+    return lambda x, number: make(name=f"norm{number}")(x) if make else x
+
+
+def _require_choice(name, value, choices):
+    if value not in choices:
+        raise ValueError(f"{name} is {value!r}; it must be one of {', '.join(map(repr, choices))}.")
+
+
+def _require_images(shape, num_classes, smallest=1):
+    if len(shape) != 3 or not all(map(_is_whole, shape)) or min(shape[:2]) < smallest or shape[2] < 1:
+        raise ValueError(
+            f"input_shape is {shape!r}; it must be (height, width, channels) with at least {smallest} pixels a side."
+        )
+    if not _is_whole(num_classes) or num_classes < 1:
+        raise ValueError(f"num_classes is {num_classes!r}; it must be a whole number from 1.")
+
+
+def _is_whole(value):
+    return isinstance(value, numbers.Integral) and not isinstance(value, bool)
+
+
+def _is_finite(value):
+    return isinstance(value, numbers.Real) and not isinstance(value, bool) and math.isfinite(value)
