@@ -51,7 +51,7 @@ def setup(seed=0):
     """
     profile()  # complain before the slow import
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "1")  # no information, but warnings, after start-up too
-    with _silent_stderr():
+    with silent_stderr():
         import keras
 
         if keras.backend.backend() == "tensorflow" and profile() == "quick":
@@ -117,7 +117,7 @@ def _device(backend):
 
 
 @contextlib.contextmanager
-def _silent_stderr():
+def silent_stderr():
     """Send file descriptor 2 to nowhere: TensorFlow's C++ start-up logs ignore both Python and the environment."""
     sys.stderr.flush()
     saved = os.dup(2)

@@ -4,7 +4,6 @@ Seconds differ from machine to machine; the ratio to the peer hardly does.
 """
 
 import multiprocessing
-import resource
 import subprocess
 import sys
 import tempfile
@@ -13,6 +12,8 @@ from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
+
+from coursekit.runtime import silent_stderr
 
 ROOT = Path(__file__).parents[1]
 REPEATS = 5
@@ -64,12 +65,12 @@ def lrn():
 
 
 def lrn_memory():
-    """What the peak of a process's memory grows by in forward and backward, over its input and upstream gradient.
+    """What forward and backward need at their peak, over their input and upstream gradient. Linux only.
 
-    Each has a process of its own, because a peak never falls again. The op saves only input and output for its
-    gradient; ours also saves what its square roots gave.
+    Each has a process of its own, so that it reuses nothing that the other has left. The op saves only input and output
+    for its gradient; ours also saves what its square roots gave.
     """
-    for shape in LRN_SHAPES:
+    for shape in LRN_SHAPES if sys.platform == "linux" else ():
         for xla in (False, True):
             peaks = []
             for who in ("ours", "tf.nn"):
@@ -105,14 +106,16 @@ def lrn_peak(who, shape, xla):
     """Megabytes; the call compiles before, on a small input."""
     lrn_call(who, (1, 4, 4, shape[-1]), xla, backward=True)()
     call = lrn_call(who, shape, xla, backward=True)
+    Path("/proc/self/clear_refs").write_text("5")  # the peak is what is in use now
     before = peak_memory()
     call()
     return peak_memory() - before
 
 
 def peak_memory():
-    """Megabytes that this process has had at most."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1e6 if sys.platform == "darwin" else 1e3)
+    """Megabytes that this process has had at most since its peak was reset."""
+    (line,) = (line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM"))
+    return int(line.split()[1]) / 1e3
 
 
 def fastest_in_turns(*functions):
@@ -130,7 +133,9 @@ def fastest_in_turns(*functions):
 def main():
     table = Table("what", "unit", "ours", "peer", "its", "ratio")
     for measurements, unit in ((imports, "s"), (site, "s"), (lrn, "ms"), (lrn_memory, "MB")):
-        for what, ours, peer, theirs in measurements():
+        with silent_stderr():  # TensorFlow's logs of its start and of XLA
+            rows = list(measurements())
+        for what, ours, peer, theirs in rows:
             table.add_row(what, unit, f"{ours:.3g}", peer, f"{theirs:.3g}", f"{ours / theirs:.2f}")
     Console().print(table)
 
