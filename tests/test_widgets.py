@@ -16,9 +16,11 @@ import pytest
 from axe_core_python.sync_playwright import Axe
 from conftest import ROOT, serve
 from IPython.display import Image
+from keras import ops
 from playwright.sync_api import expect
 
-from coursekit.widgets import Interrupted, Quiz, TransferExplorer, YourTurn, quiz
+from coursekit import normalization
+from coursekit.widgets import BatchExplorer, Interrupted, LrnExplorer, Quiz, TransferExplorer, YourTurn, quiz
 from coursekit.widgets.transfer_explorer import checked
 
 HOSTILE = "</script></div>'\"&<img src=x onerror=\"window.hacked = 'yes'\"> \\u003c 5 < 6"
@@ -98,7 +100,8 @@ def panel(run=lambda progress, **settings: settings, **controls):
 
 
 def displays():
-    return [Quiz("transfer-scarce-freeze"), TransferExplorer({"digits": results()}), panel()]
+    explorers = [TransferExplorer({"digits": results()}), LrnExplorer(), BatchExplorer([1, 2, 3, 10])]
+    return [Quiz("transfer-scarce-freeze"), *explorers, panel()]
 
 
 def html_of(widget):
@@ -351,6 +354,74 @@ def test_explorer_says_the_numbers(open_page):
     expect(status).to_contain_text("Not clearly worse, being above its worst seed: n = 2.")
     page.get_by_role("slider", name="Labels").press("ArrowRight")
     expect(status).to_contain_text("1 (test 70.0 %). Every other n is below its worst seed.")
+
+
+def test_lrn_explorer_computes_what_the_layer_computes(open_page):
+    page = open_page(LrnExplorer().html())
+    random = np.random.default_rng(0)
+    for _ in range(20):
+        values = (random.normal(size=random.integers(1, 20)) * 10 ** random.uniform(-1, 2)).tolist()
+        chosen = {"bias": random.uniform(0.5, 4), "alpha": 10 ** random.uniform(-4, 0), "beta": random.uniform(0, 1)}
+        radius = int(random.integers(0, 6))
+        call = f"import('./lrn_explorer.js').then(m => m.lrn({values}, {json.dumps(chosen | {'radius': radius})}))"
+        layer = normalization.LocalResponseNormalization(depth_radius=radius, **chosen)
+        expected = ops.convert_to_numpy(layer(np.array([values], "float32")))[0]
+        np.testing.assert_allclose(page.evaluate(call), expected, rtol=2e-5, atol=1e-6)
+
+
+def test_lrn_explorer_by_keyboard(open_page):
+    page = open_page(LrnExplorer().html())
+    says, excited = page.get_by_role("status"), page.get_by_role("slider", name="Excited neuron")
+    # 10 / (2 + 1e-4 * (100 + 4)) ** 0.75, and with a silent window 1 / (2 + 1e-4 * 5) ** 0.75 out of reach
+    expect(says).to_contain_text("answers 10 before and 5.92 after")
+    expect(says).to_contain_text("in the same window: 10 times as strong before, 10 times after")
+    expect(says).to_contain_text("out of reach: 10 times as strong before, 9.96 times after")
+    for key in ("Tab", "End"):
+        page.keyboard.press(key)
+    expect(excited).to_have_attribute("aria-valuetext", "1000")
+    expect(says).to_contain_text("answers 1000 before and 31.2 after")
+    page.get_by_role("slider", name="Depth radius").press("Home")
+    expect(says).not_to_contain_text("in the same window")
+
+
+def test_batch_explorer_computes_what_the_layer_computes(open_page):
+    page = open_page(BatchExplorer([1, 2, 3, 10]).html())
+    random = np.random.default_rng(0)
+    for _ in range(10):
+        layer = normalization.BatchNormalization(momentum=0.9, epsilon=0.001)
+        batches = random.normal(3, 5, size=(3, random.integers(2, 9)))
+        call = (
+            "import('./batch_explorer.js').then(m => { let moving = {mean: 0, variance: 1};"
+            f"const outputs = {batches.tolist()}.map(batch => {{ const own = m.statistics(batch);"
+            "moving = m.moved(moving, own); return m.normalized(batch, own); });"
+            f"return [outputs, m.normalized({batches[0].tolist()}, moving)]; }})"
+        )
+        training, inference = page.evaluate(call)
+        for batch, output in zip(batches, training, strict=True):
+            expected = ops.convert_to_numpy(layer(batch[:, None].astype("float32"), training=True))[:, 0]
+            np.testing.assert_allclose(output, expected, rtol=1e-4, atol=1e-5)
+        expected = ops.convert_to_numpy(layer(batches[0][:, None].astype("float32"), training=False))[:, 0]
+        np.testing.assert_allclose(inference, expected, rtol=1e-4, atol=1e-5)
+
+
+def test_batch_explorer_by_keyboard(open_page):
+    page = open_page(BatchExplorer([1, 3]).html())
+    says = page.get_by_role("status")
+    expect(says).to_contain_text("own statistics: mean 2.00, standard deviation 1.00.")
+    expect(says).to_contain_text("after 0 steps: mean 0.00, standard deviation 1.00.")
+    page.keyboard.press("Tab")
+    for _ in range(4):
+        page.keyboard.press("ArrowRight")
+    expect(says).to_contain_text("All examples are equal, so every output is 0.")
+    page.get_by_role("button", name="One training step").press("Enter")
+    expect(says).to_contain_text("after 1 step: mean 0.30, standard deviation 0.95.")
+    expect(page.get_by_role("row", name="training")).to_contain_text("0.00")
+
+
+@pytest.mark.parametrize("values", [[1], [1] * 9, [0.25, 1], [1, 16]])
+def test_batch_explorer_refuses(values):
+    with pytest.raises(ValueError, match=r"values is .*; give 2 to 8 multiples of 0\.5 from -5 to 15"):
+        BatchExplorer(values)
 
 
 def test_hostile_text_stays_text(open_page, monkeypatch):

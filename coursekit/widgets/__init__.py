@@ -4,8 +4,9 @@ Quizzes and explorers compute in the browser and need no kernel; ``base`` says h
 static page and Jupyter. The "your turn" panel trains for real and needs one.
 """
 
+from coursekit.widgets.normalization_explorers import BatchExplorer, LrnExplorer
 from coursekit.widgets.quiz import Quiz
 from coursekit.widgets.transfer_explorer import TransferExplorer
 from coursekit.widgets.your_turn import Interrupted, YourTurn
 
-__all__ = ["Interrupted", "Quiz", "TransferExplorer", "YourTurn"]
+__all__ = ["BatchExplorer", "Interrupted", "LrnExplorer", "Quiz", "TransferExplorer", "YourTurn"]

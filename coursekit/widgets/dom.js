@@ -20,3 +20,18 @@ export function mount(el, ...nodes) {
   el.addEventListener("focusin", (event) => event.target.setAttribute("data-lm-suppress-shortcuts", "true"));
   el.append(...nodes);
 }
+
+// A labelled slider over the positions of a list.
+export function slider(text, choose) {
+  const value = html("strong", { "aria-hidden": "true" }); // the slider says it itself
+  const input = html("input", { type: "range", min: 0, step: 1, oninput: () => choose(Number(input.value)) });
+  return {
+    node: html("label", {}, html("span", {}, `${text} `, value), input),
+    show(values, position, shown) {
+      input.max = values.length - 1;
+      input.value = position;
+      input.setAttribute("aria-valuetext", shown);
+      value.textContent = shown;
+    },
+  };
+}

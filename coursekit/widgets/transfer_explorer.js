@@ -1,4 +1,4 @@
-import { html, mount, svg } from "./dom.js";
+import { html, mount, slider, svg } from "./dom.js";
 
 const mean = (values) => values.reduce((sum, value) => sum + value, 0) / values.length;
 const percent = (value, digits = 1) => `${(100 * value).toFixed(digits)}\u00a0%`;
@@ -60,21 +60,6 @@ function render({ model, el }) {
     html("div", { class: "ck-picture" }, stack, html("div", {}, chart, legend())),
     says, table);
   draw();
-}
-
-// A labelled slider over the positions of a list.
-function slider(text, choose) {
-  const value = html("strong", { "aria-hidden": "true" }); // the slider says it itself
-  const input = html("input", { type: "range", min: 0, step: 1, oninput: () => choose(Number(input.value)) });
-  return {
-    node: html("label", {}, html("span", {}, `${text} `, value), input),
-    show(values, position, shown) {
-      input.max = values.length - 1;
-      input.value = position;
-      input.setAttribute("aria-valuetext", shown);
-      value.textContent = shown;
-    },
-  };
 }
 
 function sentences(result, { test, low, high, train, best, close }, { name, frozen: i, labels: j }) {

@@ -1,0 +1,106 @@
+import { html, mount, slider, svg } from "./dom.js";
+
+const STRENGTHS = [0.5, 1, 2, 5, 10, 30, 100, 300, 1000];
+const CHOICES = {
+  radius: [0, 1, 2, 3, 5],
+  bias: [0.5, 1, 2, 4],
+  alpha: [0.0001, 0.001, 0.01, 0.1, 1],
+  beta: [0.25, 0.5, 0.75, 1],
+};
+const CHANNELS = 15;
+const EXCITED = 7;
+
+// Local response normalization across channels: x / (bias + alpha * sum of squares in the window) ** beta.
+function lrn(values, { radius, bias, alpha, beta }) {
+  return values.map((value, i) => {
+    const window = values.slice(Math.max(0, i - radius), i + radius + 1);
+    return value / (bias + alpha * window.reduce((sum, x) => sum + x * x, 0)) ** beta;
+  });
+}
+
+function render({ model, el }) {
+  const at = { strength: STRENGTHS.indexOf(10), radius: 2, bias: 2, alpha: 0, beta: 2 }; // positions; AlexNet's constants
+  const options = { strength: STRENGTHS, ...CHOICES };
+  const names = {
+    strength: "Excited neuron", radius: "Depth radius", bias: "Bias k", alpha: "Alpha", beta: "Beta",
+  };
+  const sliders = Object.keys(options).map((key) => {
+    const one = slider(names[key], (position) => { at[key] = position; draw(); });
+    return { ...one, key };
+  });
+  const chart = html("div", { class: "ck-chart" });
+  const says = html("output", { class: "ck-says" });
+  const table = html("div", { class: "ck-table ck-plain", tabindex: 0, role: "group", "aria-label": "All channels" });
+
+  function draw() {
+    const chosen = Object.fromEntries(Object.entries(options).map(([key, values]) => [key, values[at[key]]]));
+    const before = Array.from({ length: CHANNELS }, (_, i) => (i === EXCITED ? chosen.strength : 1));
+    const after = lrn(before, chosen);
+    for (const { key, show } of sliders) show(options[key], at[key], `${chosen[key]}`);
+    chart.replaceChildren(drawProfiles(before, after, chosen.radius));
+    says.replaceChildren(...sentences(before, after, chosen.radius));
+    table.replaceChildren(drawTable(before, after));
+  }
+
+  mount(el,
+    html("p", { class: "ck-title" }, html("span", { class: "ck-kicker" }, "Explore"),
+      "One neuron is excited. What does LRN do to it, and to its neighbours?"),
+    html("div", { class: "ck-controls" }, ...sliders.map(({ node }) => node)),
+    chart, says, table);
+  draw();
+}
+
+const short = (value) => Number(value.toPrecision(3)).toString();
+
+// Neighbours all respond with 1; near ones see the excited neuron in their window.
+function sentences(before, after, radius) {
+  const contrast = (values, i) => values[EXCITED] / values[i];
+  const far = EXCITED + radius + 1;
+  const line = (who, i) => html("p", {}, `Against a neighbour ${who}: ${short(contrast(before, i))} times as strong before, `,
+    html("strong", {}, `${short(contrast(after, i))} times after`), ".");
+  return [
+    html("p", {}, `The excited neuron answers ${short(before[EXCITED])} before and `,
+      html("strong", {}, short(after[EXCITED])), " after."),
+    ...(radius > 0 ? [line("in the same window", EXCITED + 1)] : []),
+    ...(far < CHANNELS ? [line("out of reach", far)] : []),
+  ];
+}
+
+// Two rows of bars, each as high as its own largest value: the pattern counts, the size is in the words.
+function drawProfiles(before, after, radius) {
+  const [width, rowHeight, left] = [440, 110, 12];
+  const step = (width - 2 * left) / CHANNELS;
+  const row = (values, top, words, kind) => {
+    const highest = Math.max(...values);
+    return [
+      svg("text", { x: left, y: top + 14 }, `${words}, at most ${short(highest)}`),
+      ...values.map((value, i) => {
+        const height = Math.max(1, (72 * value) / highest);
+        const inside = Math.abs(i - EXCITED) <= radius;
+        return svg("rect", {
+          class: `${kind}${i === EXCITED ? " ck-excited" : ""}${inside ? "" : " ck-outside"}`,
+          x: (left + i * step + 2).toFixed(1), y: (top + 96 - height).toFixed(1),
+          width: (step - 4).toFixed(1), height: height.toFixed(1),
+        });
+      }),
+    ];
+  };
+  return svg("svg", {
+    viewBox: `0 0 ${width} ${2 * rowHeight}`,
+    role: "img",
+    "aria-label": "Responses of all channels before and after the normalization; the table below has the numbers.",
+  }, ...row(before, 0, "before", "ck-bar"), ...row(after, rowHeight, "after", "ck-bar"));
+}
+
+function drawTable(before, after) {
+  const row = (name, values) => html("tr", {}, html("th", { scope: "row" }, name),
+    ...values.map((value) => html("td", {}, short(value))));
+  return html("table", {},
+    html("caption", {}, `Response by channel; channel ${EXCITED + 1} is the excited one`),
+    html("thead", {}, html("tr", {}, html("th", { scope: "col" }, "channel"),
+      ...before.map((_, i) => html("th", { scope: "col" }, i + 1)))),
+    html("tbody", {}, row("before", before), row("after", after)));
+}
+
+export default { render };
+export { lrn };
