@@ -11,9 +11,9 @@ from keras import layers, ops
 
 @keras.saving.register_keras_serializable("coursekit")
 class LocalResponseNormalization(layers.Layer):
-    """Divide every value by how strongly its neighbours respond: ``x / (bias + alpha * sum(squares)) ** beta``.
+    """Divide every value by how strongly its neighbors respond: ``x / (bias + alpha * sum(squares)) ** beta``.
 
-    Nothing is learned: the layer has no weights. The sum takes the value itself in, and its neighbours on both sides.
+    Nothing is learned: the layer has no weights. The sum takes the value itself in, and its neighbors on both sides.
     across: ``"channels"``, AlexNet's layer: the ``depth_radius`` channels before and after, at the same pixel; fewer
     at the first and the last channel. Or ``"pixels"``: a square window of ``2 * depth_radius + 1`` pixels a side in
     the same feature map, with zeros around the border.
@@ -42,13 +42,13 @@ class LocalResponseNormalization(layers.Layer):
         super().__init__(**layer_options)
         if not _is_whole(depth_radius) or depth_radius < 0:
             raise ValueError(
-                f"depth_radius is {depth_radius!r}; it must be a whole number from 0, which is no neighbour."
+                f"depth_radius is {depth_radius!r}; it must be a whole number from 0, which is no neighbor."
             )
         if not _is_finite(bias) or bias <= 0:
-            raise ValueError(f"bias is {bias!r}; it must be greater than 0, or a silent neighbourhood divides by zero.")
+            raise ValueError(f"bias is {bias!r}; it must be greater than 0, or a silent neighborhood divides by zero.")
         for name, value in (("alpha", alpha), ("beta", beta)):
             if not _is_finite(value) or value < 0:
-                raise ValueError(f"{name} is {value!r}; it must be a number from 0, which switches the neighbours off.")
+                raise ValueError(f"{name} is {value!r}; it must be a number from 0, which switches the neighbors off.")
         _require_choice("across", across, ("channels", "pixels"))
         _require_choice("data_format", data_format, (None, "channels_last", "channels_first"))
         self.depth_radius = depth_radius
@@ -66,8 +66,8 @@ class LocalResponseNormalization(layers.Layer):
 
     def call(self, x):
         x = ops.cast(x, keras.backend.result_type(x.dtype, "float32"))
-        neighbours = self._over_channels if self.across == "channels" else self._over_pixels
-        factor = _power(self.bias + self.alpha * neighbours(ops.square(x)), self.beta)
+        neighbors = self._over_channels if self.across == "channels" else self._over_pixels
+        factor = _power(self.bias + self.alpha * neighbors(ops.square(x)), self.beta)
         return ops.cast(x * factor, self.compute_dtype)
 
     def _over_channels(self, squares):
@@ -157,8 +157,8 @@ class BatchNormalization(layers.Layer):
         if training and self.trainable:
             mean = ops.mean(x, other_axes)
             # The variance does not change with the mean it is taken around: its gradient there is zero.
-            centred = x - self._aligned(ops.stop_gradient(mean), x)
-            variance = ops.mean(ops.square(centred), other_axes)
+            centered = x - self._aligned(ops.stop_gradient(mean), x)
+            variance = ops.mean(ops.square(centered), other_axes)
             for moving, of_batch in ((self.moving_mean, mean), (self.moving_variance, variance)):
                 moving.assign(self.momentum * ops.cast(moving, x.dtype) + (1 - self.momentum) * of_batch)
         else:

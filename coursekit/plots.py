@@ -1,4 +1,4 @@
-"""Figures in one style, with alternative text, readable by colour-blind people."""
+"""Figures in one style, with alternative text, readable by color-blind people."""
 
 import contextlib
 import io

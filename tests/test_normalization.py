@@ -56,14 +56,14 @@ def output_and_gradients(layer, x, upstream, **call_options):
 
 
 def window(index, shape, radius, across):
-    """Where the neighbours of a value are, itself among them; channels last."""
+    """Where the neighbors of a value are, itself among them; channels last."""
     axes = [len(shape) - 1] if across == "channels" else [1, 2]
     for offsets in np.ndindex(*[2 * radius + 1] * len(axes)):
-        neighbour = list(index)
+        neighbor = list(index)
         for axis, offset in zip(axes, offsets, strict=True):
-            neighbour[axis] += offset - radius
-        if all(0 <= neighbour[axis] < shape[axis] for axis in axes):
-            yield tuple(neighbour)
+            neighbor[axis] += offset - radius
+        if all(0 <= neighbor[axis] < shape[axis] for axis in axes):
+            yield tuple(neighbor)
 
 
 def naive_lrn(x, upstream, across="channels", depth_radius=2, bias=2.0, alpha=1e-4, beta=0.75):
@@ -71,11 +71,11 @@ def naive_lrn(x, upstream, across="channels", depth_radius=2, bias=2.0, alpha=1e
     x, upstream = x.astype("float64"), upstream.astype("float64")
     output, gradient = np.zeros_like(x), np.zeros_like(x)
     for here in np.ndindex(x.shape):
-        neighbours = list(window(here, x.shape, depth_radius, across))
-        total = bias + alpha * sum(x[there] ** 2 for there in neighbours)
+        neighbors = list(window(here, x.shape, depth_radius, across))
+        total = bias + alpha * sum(x[there] ** 2 for there in neighbors)
         output[here] = x[here] / total**beta
         gradient[here] += upstream[here] / total**beta
-        for there in neighbours:
+        for there in neighbors:
             gradient[there] -= 2 * alpha * beta * x[there] * upstream[here] * x[here] / total ** (beta + 1)
     return output, gradient
 
@@ -154,7 +154,7 @@ def test_pytorchs_alpha_is_ours_times_the_size_of_the_window():
 def test_lrn_makes_the_excited_stand_out():
     x = np.array([[1, 1, 8, 1, 1, 1, 1]], "float32")
     excited, beside, far = numpy(LocalResponseNormalization(1, 1, 1, 0.75)(x))[0, [2, 1, 6]]
-    assert excited / beside == pytest.approx(8)  # both have the same neighbourhood, so far
+    assert excited / beside == pytest.approx(8)  # both have the same neighborhood, so far
     assert far / beside > 8
 
 

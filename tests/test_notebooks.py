@@ -43,9 +43,9 @@ def test_no_cell_complained(notebook):
         assert all("WARNING" not in output.get("text", "") for output in cell.outputs), notebooks.head(cell)
 
 
-def test_it_is_normalised(notebook):
+def test_it_is_normalized(notebook):
     again = nbformat.from_dict(notebook)
-    notebooks.normalise(again, notebook.metadata.get("coursekit"))
+    notebooks.normalize(again, notebook.metadata.get("coursekit"))
     assert again == notebook, "run `make notebooks`"
 
 

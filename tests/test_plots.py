@@ -82,7 +82,7 @@ def test_curves_draw_mean_and_deviation(drawn, categorical, positions):
     assert_array_equal(frozen.get_xdata(), positions)
     assert_allclose(frozen.get_ydata(), [0.55, 0.75, 0.85])
     assert_allclose(scratch.get_ydata(), [0.3, 0.5, 0.9])
-    assert frozen.get_marker() != scratch.get_marker()  # colour is not the only difference
+    assert frozen.get_marker() != scratch.get_marker()  # color is not the only difference
 
     deviation = 0.1 / np.sqrt(2)
     band, no_band = (collection.get_paths()[0].vertices[:, 1] for collection in axes.collections)

@@ -14,10 +14,10 @@ VIEW = {notebooks.WIDGET_VIEW: {"model_id": "a1b2"}}
 RUN = {"seconds": 5, "backend": "tensorflow", "device": "CPU", "versions": {}, "date": "2026-01-01"}
 
 
-def normalised(*outputs, **metadata):
+def normalized(*outputs, **metadata):
     cell = new_code_cell("x", outputs=list(outputs), metadata=metadata, execution_count=7)
     notebook = new_notebook(cells=[new_markdown_cell("# Title"), cell], metadata={"widgets": {}, "colab": {}})
-    notebooks.normalise(notebook, RUN)
+    notebooks.normalize(notebook, RUN)
     nbformat.validate(notebook)
     return notebook
 
@@ -27,38 +27,38 @@ def shown(data, **metadata):
 
 
 def test_cells_count_from_one_and_keep_only_what_means_something():
-    notebook = normalised(tags=["nbval-check-output"], collapsed=True)
+    notebook = normalized(tags=["nbval-check-output"], collapsed=True)
     assert notebook.cells[1].execution_count == 1
     assert notebook.cells[1].metadata == {"tags": ["nbval-check-output"]}
     assert notebook.metadata.keys() == {"kernelspec", "language_info", "coursekit"}
 
 
 def test_of_a_widget_its_html_stays():
-    (output,) = normalised(shown(PLAIN | VIEW | {"text/html": "<div></div>"})).cells[1].outputs
+    (output,) = normalized(shown(PLAIN | VIEW | {"text/html": "<div></div>"})).cells[1].outputs
     assert output.data == {"text/plain": "<Slider object>", "text/html": "<div></div>"}
 
 
 def test_a_widget_without_html_leaves_nothing():
-    assert normalised(shown(PLAIN | VIEW)).cells[1].outputs == []
+    assert normalized(shown(PLAIN | VIEW)).cells[1].outputs == []
 
 
 def test_alt_text_moves_to_where_the_site_looks_for_it():
     figure = shown({"image/png": "aGk="}, **{"image/png": {"alt": "A rising line.", "width": 5}})
-    cell = normalised(figure).cells[1]
+    cell = normalized(figure).cells[1]
     assert cell.metadata.mystnb == {"image": {"alt": "A rising line."}}
     assert cell.outputs[0].metadata == {"image/png": {"alt": "A rising line."}}
 
 
-def test_normalising_twice_changes_nothing():
-    notebook = normalised(shown(PLAIN), new_output("stream", text="confirmed\n"))
+def test_normalizing_twice_changes_nothing():
+    notebook = normalized(shown(PLAIN), new_output("stream", text="confirmed\n"))
     again = nbformat.from_dict(notebook)
-    notebooks.normalise(again, RUN)
+    notebooks.normalize(again, RUN)
     assert again == notebook
 
 
 def test_a_path_of_this_machine_is_refused():
     with pytest.raises(notebooks.NotebookError, match="cell `x` prints a path"):
-        normalised(new_output("stream", text=f"{notebooks.ROOT}/book"))
+        normalized(new_output("stream", text=f"{notebooks.ROOT}/book"))
 
 
 @pytest.mark.replay

@@ -1,4 +1,4 @@
-"""Re-execute the chapters and write them back normalised: `make notebooks`, or one of them with `NB=path`.
+"""Re-execute the chapters and write them back normalized: `make notebooks`, or one of them with `NB=path`.
 
 Whatever differs between two runs without meaning to (timings, paths, addresses, random ids) is left out, so that a run
 that changed nothing leaves the file as it is. A run records the claims it checks; with COURSEKIT_PROFILE=full that is
@@ -119,7 +119,7 @@ def run_cell(client, cell, index):
             raise NotebookError(f"cell `{head(cell)}` writes to stderr: {output.text.strip().splitlines()[0]}")
 
 
-def normalise(notebook, run):
+def normalize(notebook, run):
     """Strip, in place, all that may differ between two runs of the same notebook, and note the run's own data."""
     notebook.metadata = nbformat.from_dict(NOTEBOOK_METADATA | {"coursekit": run})
     for cell in notebook.cells:
@@ -127,7 +127,7 @@ def normalise(notebook, run):
         cell.metadata = nbformat.from_dict(kept)
     for count, cell in enumerate(code_cells(notebook), 1):
         cell.execution_count = count
-        cell.outputs = [output for output in map(normalise_output, cell.outputs) if output.get("data") != {}]
+        cell.outputs = [output for output in map(normalize_output, cell.outputs) if output.get("data") != {}]
         for output in cell.outputs:
             if output.output_type == "execute_result":
                 output.execution_count = count
@@ -135,7 +135,7 @@ def normalise(notebook, run):
         forbid_paths(cell)
 
 
-def normalise_output(output):
+def normalize_output(output):
     data = output.get("data", {})
     # A widget's view has a random id and its text only names its class; without HTML beside them nothing is left.
     if data.pop(WIDGET_VIEW, None) and "text/html" not in data:
@@ -187,7 +187,7 @@ def refresh(path):
         run = execute(notebook, path.parent)
     if os.environ.get("COURSEKIT_PROFILE") == "full":
         return f"full profile recorded in {run['seconds']} s"
-    normalise(notebook, run)
+    normalize(notebook, run)
     if without_run(notebook) == without_run(committed):
         return f"unchanged, {run['seconds']} s"
     temporary = path.with_suffix(".tmp")

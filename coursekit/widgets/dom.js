@@ -21,7 +21,7 @@ export function mount(el, ...nodes) {
   el.append(...nodes);
 }
 
-// A labelled slider over the positions of a list.
+// A labeled slider over the positions of a list.
 export function slider(text, choose) {
   const value = html("strong", { "aria-hidden": "true" }); // the slider says it itself
   const input = html("input", { type: "range", min: 0, step: 1, oninput: () => choose(Number(input.value)) });

@@ -44,7 +44,7 @@ function render({ model, el }) {
 
   mount(el,
     html("p", { class: "ck-title" }, html("span", { class: "ck-kicker" }, "Explore"),
-      "One neuron is excited. What does LRN do to it, and to its neighbours?"),
+      "One neuron is excited. What does LRN do to it, and to its neighbors?"),
     html("div", { class: "ck-controls" }, ...sliders.map(({ node }) => node)),
     chart, says, table);
   draw();
@@ -52,11 +52,11 @@ function render({ model, el }) {
 
 const short = (value) => Number(value.toPrecision(3)).toString();
 
-// Neighbours all respond with 1; near ones see the excited neuron in their window.
+// Neighbors all respond with 1; near ones see the excited neuron in their window.
 function sentences(before, after, radius) {
   const contrast = (values, i) => values[EXCITED] / values[i];
   const far = EXCITED + radius + 1;
-  const line = (who, i) => html("p", {}, `Against a neighbour ${who}: ${short(contrast(before, i))} times as strong before, `,
+  const line = (who, i) => html("p", {}, `Against a neighbor ${who}: ${short(contrast(before, i))} times as strong before, `,
     html("strong", {}, `${short(contrast(after, i))} times after`), ".");
   return [
     html("p", {}, `The excited neuron answers ${short(before[EXCITED])} before and `,
