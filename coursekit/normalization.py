@@ -109,7 +109,7 @@ class BatchNormalization(layers.Layer):
     In training the mean and the (biased) variance are those of the batch, over all axes but ``axis``; the moving
     averages follow as ``moving = momentum * moving + (1 - momentum) * batch``. In inference, or with ``trainable =
     False``, the moving averages take their place, and keep still. PyTorch counts momentum the other way round: its 0.1
-    is 0.9 here. Its moving variance is also the unbiased one; this layer's is biased, as Keras's.
+    is 0.9 here. Its moving variance is also the unbiased one, like the paper's; this layer's is biased, as Keras's.
 
     x: any rank; the size of ``axis``, the features, must be known. Returns the same shape. float16 and bfloat16 are
     computed in float32. The weights, in order: gamma, beta, moving mean, moving variance, (features,) each. Raises
