@@ -1,4 +1,4 @@
-import { html, mount, slider, svg } from "./dom.js";
+import { grid, html, mount, slider, svg } from "./dom.js";
 
 const VALUES = Array.from({ length: 41 }, (_, i) => (i - 10) / 2); // what an example's feature may be: -5 to 15
 const MOMENTUM = 0.9;
@@ -86,13 +86,8 @@ function drawLines(batch, training, inference) {
 }
 
 function drawTable(batch, training, inference) {
-  const row = (name, values) => html("tr", {}, html("th", { scope: "row" }, name),
-    ...values.map((value) => html("td", {}, short(value))));
-  return html("table", {},
-    html("caption", {}, "Values by example"),
-    html("thead", {}, html("tr", {}, html("th", { scope: "col" }, "example"),
-      ...batch.map((_, i) => html("th", { scope: "col" }, i + 1)))),
-    html("tbody", {}, row("input", batch), row("training", training), row("inference", inference)));
+  return grid("Values by example", "example", batch.map((_, i) => i + 1),
+    [["input", batch.map(short)], ["training", training.map(short)], ["inference", inference.map(short)]]);
 }
 
 export default { render };

@@ -35,3 +35,13 @@ export function slider(text, choose) {
     },
   };
 }
+
+// A table of text with a heading over every column and before every row: rows is a list of [heading, values].
+export function grid(caption, corner, columns, rows) {
+  const heading = (scope, text) => html("th", { scope }, text);
+  return html("table", {},
+    html("caption", {}, caption),
+    html("thead", {}, html("tr", {}, heading("col", corner), ...columns.map((text) => heading("col", text)))),
+    html("tbody", {}, ...rows.map(([name, values]) => html("tr", {}, heading("row", name),
+      ...values.map((value) => html("td", {}, value))))));
+}

@@ -1,4 +1,4 @@
-import { html, mount, slider, svg } from "./dom.js";
+import { grid, html, mount, slider, svg } from "./dom.js";
 
 const STRENGTHS = [0.5, 1, 2, 5, 10, 30, 100, 300, 1000];
 const CHOICES = {
@@ -93,13 +93,8 @@ function drawProfiles(before, after, radius) {
 }
 
 function drawTable(before, after) {
-  const row = (name, values) => html("tr", {}, html("th", { scope: "row" }, name),
-    ...values.map((value) => html("td", {}, short(value))));
-  return html("table", {},
-    html("caption", {}, `Response by channel; channel ${EXCITED + 1} is the excited one`),
-    html("thead", {}, html("tr", {}, html("th", { scope: "col" }, "channel"),
-      ...before.map((_, i) => html("th", { scope: "col" }, i + 1)))),
-    html("tbody", {}, row("before", before), row("after", after)));
+  return grid(`Response by channel; channel ${EXCITED + 1} is the excited one`, "channel", before.map((_, i) => i + 1),
+    [["before", before.map(short)], ["after", after.map(short)]]);
 }
 
 export default { render };
