@@ -113,7 +113,7 @@ def _device(backend):
         if torch.cuda.is_available():
             return torch.cuda.get_device_name()
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return f"CPU ({cores} cores)"
+    return f"CPU ({cores} core{'s' if cores > 1 else ''})"
 
 
 @contextlib.contextmanager

@@ -346,6 +346,11 @@ def test_sweep_over_numpy_numbers(tmp_path, monkeypatch, resume):
         assert {key: numbers["n"].tolist() for key, numbers in results.items()} == {2: [0, 2, 4], 3: [0, 3, 6]}
 
 
+def test_sweep_wants_names_that_are_the_same_after_an_interruption():
+    with pytest.raises(ValueError, match=r"returns the names \[0, 'a'\]; make all of them strings"):
+        training.sweep(lambda n, seed: {0: n, "a": n}, (1,), seeds=range(3), name="named")
+
+
 # Gradients: batch norm in training mode, against central differences of the same formula in float64
 
 BATCH, INPUTS, UNITS, EPSILON = 6, 3, 2, 1e-3
