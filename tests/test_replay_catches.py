@@ -23,14 +23,19 @@ from nbformat.v4 import new_code_cell, new_notebook, new_output
 
 from coursekit import claims, records
 
-CHAPTER = "book/01-transfer-learning.ipynb"
+ACCURACY = "transfer-plentiful-finetune"
+
+TRANSFER = "book/01-transfer-learning.ipynb"
 FROZEN = "claim-frozen"
 UNFROZEN = "bug-unfreeze-solved"
-ACCURACY = "transfer-plentiful-finetune"
 # What these two cells say does not depend on how long anything trains.
 SHORTEST = {"images_per_run": "64", "seeds": "3", "source_epochs": "1"}
 
-# Each replaces a function of coursekit.transfer by one with a classic bug.
+NORMALIZATION = "book/02-normalization.ipynb"
+FORMULA = "claim-formula"
+TWINS = "claim-matches"
+
+# Each gives the chapter's module a classic bug.
 FREEZE_FORGETS_BATCH_NORM = """
 def freeze(model, n):
     model.trainable = True
@@ -42,23 +47,33 @@ UNFREEZE_TOP_UNFREEZES_NOTHING = """
 def unfreeze_top(model, n):
     return freeze(model, len(counted_layers(model)))
 """
+ALPHA_IS_DIVIDED_BY_THE_WINDOW = """
+class LocalResponseNormalization(LocalResponseNormalization):
+    def __init__(self, depth_radius=2, bias=2.0, alpha=1e-4, **options):
+        super().__init__(depth_radius, bias, alpha / (2 * depth_radius + 1), **options)
+"""
+MOMENTUM_THE_WRONG_WAY_ROUND = """
+class BatchNormalization(BatchNormalization):
+    def __init__(self, momentum=0.99, **options):
+        super().__init__(momentum=1 - momentum, **options)
+"""
 
 
 class Copy:
-    """A copy of the package, to be broken, and the cells of the chapter that some of its cells need."""
+    """A copy of the package, to be broken, and the cells of a chapter that some of its cells need."""
 
-    def __init__(self, folder, *cell_ids):
+    def __init__(self, folder, chapter, *cell_ids, shorter=None):
         shutil.copytree(ROOT / "coursekit", folder / "coursekit", ignore=shutil.ignore_patterns("__pycache__"))
         self.folder = folder
-        self.notebook = nbformat.read(ROOT / CHAPTER, as_version=4)
+        self.notebook = nbformat.read(ROOT / chapter, as_version=4)
         self.notebook.cells = needed_cells(notebooks.code_cells(self.notebook), cell_ids)
         settings = next(cell for cell in self.notebook.cells if cell.id == "settings")
-        for name, value in SHORTEST.items():
+        for name, value in (shorter or {}).items():
             settings.source, found = re.subn(rf"\b{name}=(\d+|\([^)]*\))", f"{name}={value}", settings.source)
             assert found, f"the settings cell has no {name}"
 
-    def break_package(self, code):
-        with open(self.folder / "coursekit" / "transfer.py", "a") as file:
+    def break_module(self, name, code):
+        with open(self.folder / "coursekit" / f"{name}.py", "a") as file:
             file.write(code)
 
     def replay(self):
@@ -107,21 +122,36 @@ def names_bound(cell):
 
 
 @pytest.mark.replay
-def test_as_committed_it_passes(tmp_path):
-    assert Copy(tmp_path, FROZEN, UNFROZEN).replay() == 0
+def test_as_committed_they_pass(tmp_path):
+    assert Copy(tmp_path / "1", TRANSFER, FROZEN, UNFROZEN, shorter=SHORTEST).replay() == 0
+    assert Copy(tmp_path / "2", NORMALIZATION, FORMULA, TWINS).replay() == 0
 
 
 @pytest.mark.replay
 def test_a_freeze_that_forgets_batch_norm_is_caught(tmp_path):
-    copy = Copy(tmp_path, FROZEN)
-    copy.break_package(FREEZE_FORGETS_BATCH_NORM)
+    copy = Copy(tmp_path, TRANSFER, FROZEN, shorter=SHORTEST)
+    copy.break_module("transfer", FREEZE_FORGETS_BATCH_NORM)
     assert copy.replay() == 1
 
 
 @pytest.mark.replay
 def test_an_unfreeze_top_that_unfreezes_nothing_is_caught(tmp_path):
-    copy = Copy(tmp_path, UNFROZEN)
-    copy.break_package(UNFREEZE_TOP_UNFREEZES_NOTHING)
+    copy = Copy(tmp_path, TRANSFER, UNFROZEN, shorter=SHORTEST)
+    copy.break_module("transfer", UNFREEZE_TOP_UNFREEZES_NOTHING)
+    assert copy.replay() == 1
+
+
+@pytest.mark.replay
+def test_an_alpha_divided_by_the_window_is_caught(tmp_path):
+    copy = Copy(tmp_path, NORMALIZATION, FORMULA)
+    copy.break_module("normalization", ALPHA_IS_DIVIDED_BY_THE_WINDOW)
+    assert copy.replay() == 2  # the assertion beside the loop, and the claim
+
+
+@pytest.mark.replay
+def test_a_momentum_the_wrong_way_round_is_caught(tmp_path):
+    copy = Copy(tmp_path, NORMALIZATION, TWINS)
+    copy.break_module("normalization", MOMENTUM_THE_WRONG_WAY_ROUND)
     assert copy.replay() == 1
 
 
@@ -150,7 +180,7 @@ def test_an_accuracy_that_fell_by_five_points_behind_the_same_verdict_is_caught(
 
 
 def test_a_cell_without_execution_count_is_caught():
-    notebook = nbformat.read(ROOT / CHAPTER, as_version=4)
+    notebook = nbformat.read(ROOT / TRANSFER, as_version=4)
     test_notebooks.test_every_cell_was_executed_in_order(notebook)
     notebooks.code_cells(notebook)[-1].execution_count = None
     with pytest.raises(AssertionError):
