@@ -44,17 +44,22 @@ def _compile(model, learning_rate, optimizer, loss, metrics):
         steps_per_execution=STEPS_PER_EXECUTION,
     )
     if model.built:
-        model.optimizer.build(model.trainable_variables)
-        _optimizer_starts[model.optimizer] = [
-            keras.ops.convert_to_numpy(variable).copy() for variable in model.optimizer.variables
-        ]
+        remember_start(model)
     return model
+
+
+def remember_start(model):
+    """Keep the state of a compiled model's optimizer, to which ``restart`` goes back."""
+    model.optimizer.build(model.trainable_variables)
+    _optimizer_starts[model.optimizer] = [
+        keras.ops.convert_to_numpy(variable).copy() for variable in model.optimizer.variables
+    ]
 
 
 def fit(
     model,
     x,
-    y,
+    y=None,
     *,
     epochs,
     seed,
@@ -66,16 +71,19 @@ def fit(
 ):
     """Fit a compiled model, with a progress bar where it takes longer than a moment.
 
-    x: (images, ...). y: (images, ...). seed: int, decides the order of the images, on every backend alike, and what
-    layers such as dropout draw. images_per_epoch: int; every epoch repeats, or cuts, the training set to so many, so
-    that runs on training sets of different size take equally many steps.
+    x: (images, ...). y: (images, ...), or None for a model that learns from images alone. seed: int, decides the order
+    of the images, on every backend alike, and what layers such as dropout draw. images_per_epoch: int; every epoch
+    repeats, or cuts, the training set to so many, so that runs on training sets of different size take equally many
+    steps.
     progress: function called with the fraction done, every so many steps, instead of the bar.
     description: the label of the bar. A fit that has one keeps its weights where ``COURSEKIT_RESUME`` names a folder,
     as ``sweep`` does; the next run loads them and returns an empty history.
     Returns the history, a dict from ``"loss"``, ``"accuracy"``, ``"val_loss"`` ... to float64 (epochs,).
     Raises ValueError where there are no images, or not as many labels.
     """
-    if len(x) == 0 or len(x) != len(y):
+    if y is None and len(x) == 0:
+        raise ValueError("There are no images; training needs at least one.")
+    if y is not None and (len(x) == 0 or len(x) != len(y)):
         raise ValueError(
             f"There are {len(x)} images and {len(y)} labels; training needs as many of both, at least one."
         )
@@ -92,7 +100,7 @@ def fit(
         report = (lambda done: progress(done / total)) if progress else (lambda done: shown.update(done - shown.n))
         for epoch, rows in zip(range(epochs), _orders(len(x), images_per_epoch, seed), strict=False):
             of_epoch = model.fit(
-                **_batches(x[rows], y[rows], batch_size),
+                **_batches(x[rows], None if y is None else y[rows], batch_size),
                 initial_epoch=epoch,
                 epochs=epoch + 1,
                 shuffle=False,
@@ -126,7 +134,8 @@ def _batches(x, y, batch_size):
 
     options = tf.data.Options()
     options.autotune.enabled = False
-    return {"x": tf.data.Dataset.from_tensor_slices((x, y)).batch(batch_size).with_options(options)}
+    slices = tf.data.Dataset.from_tensor_slices(x if y is None else (x, y))
+    return {"x": slices.batch(batch_size).with_options(options)}
 
 
 def _seed_layers(model, seed):
@@ -246,44 +255,83 @@ def _kept(file_name):
     return path
 
 
-def value_and_grad(function, variables):
-    """Differentiate a scalar with respect to variables, on whichever backend runs. Nothing moves.
+def value_and_grad(function, variables, *, keep=(), read=()):
+    """Differentiate a scalar with respect to variables, on whichever backend runs. The variables stay as they are.
 
-    function: callable without arguments that computes a scalar tensor from the variables. What it assigns on the way,
-    the moving averages of batch norm for instance, is dropped on every backend.
-    variables: list of ``keras.Variable``. Returns the value and the list of gradients, backend tensors; None for a
-    variable that the scalar does not depend on becomes zeros. Raises ValueError where the function returns no scalar.
+    function: callable without arguments that computes a scalar tensor from the variables, or a pair of it and further
+    tensors. variables: list of ``keras.Variable``. keep: variables to which the function's assignments are kept, the
+    moving averages of batch norm for instance; all others are dropped. read: inside a ``CustomStep``, all variables of
+    the model, which on JAX are not to be had otherwise.
+    Returns what the function returns and the list of gradients, backend tensors; None for a variable that the scalar
+    does not depend on becomes zeros. Raises ValueError where the function returns no scalar.
 
     >>> x = keras.Variable([1.0, 2.0])
     >>> value, (gradient,) = value_and_grad(lambda: keras.ops.sum(x**2), [x])
     >>> keras.ops.convert_to_numpy(gradient).tolist()
     [2.0, 4.0]
     """
+    constants = [(variable, keras.ops.convert_to_tensor(variable.value)) for variable in (*read, *keep)]
 
     def stateless(values):
-        with keras.StatelessScope(state_mapping=list(zip(variables, values, strict=True))):
-            value = function()
-        if value.shape != ():
-            raise ValueError(f"The function returns shape {tuple(value.shape)}; a gradient needs a scalar: average it.")
-        return value
+        # Later entries replace earlier ones: the differentiated variables are among those to read.
+        with keras.StatelessScope(state_mapping=[*constants, *zip(variables, values, strict=True)]) as scope:
+            result = function()
+        scalar = result[0] if isinstance(result, tuple) else result
+        if scalar.shape != ():
+            shape = tuple(scalar.shape)
+            raise ValueError(f"The function returns shape {shape}; a gradient needs a scalar: average it.")
+        return scalar, (result, [scope.get_current_value(variable) for variable in keep])
 
     values = [keras.ops.convert_to_tensor(variable.value) for variable in variables]
+    result, kept, gradients = _differentiate(stateless, values)
+    for variable, value in zip(keep, kept, strict=True):
+        variable.assign(value)
+    return result, gradients
+
+
+def _differentiate(stateless, values):
+    """Return what the function returns beside its scalar, two things, and the gradients of the scalar."""
     backend = keras.backend.backend()
     if backend == "tensorflow":
         import tensorflow as tf
 
         with tf.GradientTape() as tape:
             tape.watch(values)
-            value = stateless(values)
-        gradients = tape.gradient(value, values, unconnected_gradients="zero")
-        return value, [tf.convert_to_tensor(gradient) for gradient in gradients]
+            scalar, rest = stateless(values)
+        gradients = tape.gradient(scalar, values, unconnected_gradients="zero")
+        return *rest, [tf.convert_to_tensor(gradient) for gradient in gradients]
     if backend == "jax":
         import jax
 
-        return jax.value_and_grad(stateless)(values)
+        (_, rest), gradients = jax.value_and_grad(stateless, has_aux=True)(values)
+        return *rest, gradients
     import torch
 
     values = [value.detach().requires_grad_() for value in values]
-    value = stateless(values)
-    gradients = torch.autograd.grad(value, values, allow_unused=True)
-    return value.detach(), [torch.zeros_like(v) if g is None else g for v, g in zip(values, gradients, strict=True)]
+    scalar, (result, kept) = stateless(values)
+    gradients = torch.autograd.grad(scalar, values, allow_unused=True)
+    result, kept = keras.tree.map_structure(lambda tensor: tensor.detach(), (result, kept))
+    return result, kept, [torch.zeros_like(v) if g is None else g for v, g in zip(values, gradients, strict=True)]
+
+
+class CustomStep:
+    """Mixin for a ``keras.Model`` whose training step is more than one loss and one optimizer, on every backend alike.
+
+    The subclass writes ``step(data)``: it assigns to its variables, and returns a dict of numbers to show. ``fit`` and
+    ``train_on_batch`` call it through ``train_step``, which on JAX turns the assignments into values that it returns.
+    """
+
+    def train_step(self, *arguments):
+        if keras.backend.backend() != "jax":
+            return self.step(*arguments)
+        values, batch = arguments
+        groups = (
+            self.trainable_variables,
+            self.non_trainable_variables,
+            self.optimizer.variables,
+            self.metrics_variables,
+        )
+        mapping = zip(itertools.chain(*groups), itertools.chain(*values), strict=True)
+        with keras.StatelessScope(state_mapping=list(mapping)) as scope:
+            logs = self.step(batch)
+        return logs, tuple([scope.get_current_value(variable) for variable in group] for group in groups)

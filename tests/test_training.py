@@ -419,6 +419,19 @@ def test_what_the_function_assigns_is_dropped():
     assert (float(gradient), float(counter), float(variable)) == (3, 0, 2)
 
 
+def test_what_is_to_be_kept_is_kept():
+    variable, counter, other = (keras.Variable(value, trainable=value == 2) for value in (2.0, 0.0, 0.0))
+
+    def function():
+        counter.assign_add(1.0)
+        other.assign_add(1.0)
+        return variable * 3.0, counter + 5.0
+
+    (value, extra), (gradient,) = training.value_and_grad(function, [variable], keep=[counter])
+    assert (float(value), float(extra), float(gradient)) == (6, 6, 3)
+    assert (float(counter), float(other), float(variable)) == (1, 0, 2)
+
+
 def test_a_gradient_needs_a_scalar():
     variable = keras.Variable([1.0, 2.0])
     with pytest.raises(ValueError, match=r"The function returns shape \(2,\); a gradient needs a scalar: average it\."):

@@ -1,0 +1,472 @@
+"""Generative adversarial networks: the two networks, the two-part training step, and measures of what comes out.
+
+Throughout, the discriminator answers one *logit* an image: positive for "real", negative for "fake". Its probability of
+"real" is the sigmoid of it.
+"""
+
+import functools
+import hashlib
+import io
+import math
+import numbers
+import pathlib
+
+import keras
+import numpy as np
+from keras import layers, ops
+
+from coursekit import data, training
+
+# What the generator starts from, by name: functions of a shape and a seed. All have mean 0 and variance 1, so that
+# only their form differs. Another is one line: gan.NOISES["coin"] = lambda shape, seed: ...
+NOISES = {
+    "normal": lambda shape, seed: keras.random.normal(shape, seed=seed),
+    "uniform": lambda shape, seed: keras.random.uniform(shape, -math.sqrt(3), math.sqrt(3), seed=seed),
+}
+LOSSES = ("non_saturating", "minimax")
+ASSETS = pathlib.Path(__file__).parent / "assets"
+JUDGES = {
+    "digits": "2da3efc1309e551e5ecf572c0e94387b3c78622033edc06a5b8050af6d291816",
+    "cifar10": "0a874b3ba2c9a87ae9ca9aedc94b30351004ed039477854231b78990894004f9",
+}
+
+
+def generator(latent_dim, image_shape=(28, 28, 1), filters=(64, 32)):
+    """DCGAN generator: a dense layer to a small map, then transposed convolutions that double it up to the image.
+
+    latent_dim: int, how many random numbers an image starts from. image_shape: (height, width, channels); every entry
+    of ``filters`` halves height and width on the way down to the small map, which must come out even. Returns a
+    functional model from noise (batch, latent_dim) to images (batch, height, width, channels) in [0, 1].
+    Raises ValueError for a shape that cannot be halved so often.
+
+    Source: Radford et al. 2016, section 3: no pooling, no dense layer on top, batch norm everywhere but at the output,
+    ReLU, weights from a normal distribution of standard deviation 0.02. They scale images to [-1, 1] and end in tanh.
+    The images of this course lie in [0, 1], so ours ends in the sigmoid, which is the same curve in that range.
+
+    >>> generator(16).output.shape
+    (None, 28, 28, 1)
+    """
+    height, width = _smallest_map(image_shape, filters)
+    _require_whole("latent_dim", latent_dim)
+    x = inputs = keras.Input((latent_dim,))
+    x = layers.Dense(height * width * filters[0], use_bias=False, kernel_initializer=_normal())(x)
+    x = layers.Reshape((height, width, filters[0]))(x)
+    x = layers.ReLU()(_batch_norm()(x))
+    for number in filters[1:]:
+        x = layers.Conv2DTranspose(number, 4, 2, "same", use_bias=False, kernel_initializer=_normal())(x)
+        x = layers.ReLU()(_batch_norm()(x))
+    images = layers.Conv2DTranspose(
+        image_shape[-1], 4, 2, "same", activation="sigmoid", kernel_initializer=_normal(), name="images"
+    )(x)
+    return keras.Model(inputs, images, name="generator")
+
+
+def discriminator(image_shape=(28, 28, 1), filters=(32, 64)):
+    """DCGAN discriminator: strided convolutions that halve the image, then one logit.
+
+    image_shape, filters: as for ``generator``, the other way round. Returns a functional model from images in [0, 1]
+    (batch, height, width, channels) to logits (batch, 1). Raises ValueError as ``generator`` does.
+
+    Source: Radford et al. 2016, section 3: strides in place of pooling, leaky ReLU with slope 0.2, batch norm
+    everywhere but at the input. The images are first brought to [-1, 1].
+
+    >>> discriminator((32, 32, 3)).output.shape
+    (None, 1)
+    """
+    _smallest_map(image_shape, filters)
+    inputs = keras.Input(image_shape)
+    x = layers.Rescaling(2.0, offset=-1.0)(inputs)
+    for position, number in enumerate(filters):
+        x = layers.Conv2D(number, 4, 2, "same", use_bias=False, kernel_initializer=_normal())(x)
+        x = layers.LeakyReLU(0.2)(x if position == 0 else _batch_norm()(x))
+    x = layers.Flatten()(x)
+    return keras.Model(inputs, layers.Dense(1, kernel_initializer=_normal(), name="logit")(x), name="discriminator")
+
+
+def _normal():
+    return keras.initializers.RandomNormal(stddev=0.02)
+
+
+def _batch_norm():
+    return layers.BatchNormalization(momentum=0.9, epsilon=1e-5)
+
+
+@keras.saving.register_keras_serializable("coursekit")
+class GAN(training.CustomStep, keras.Model):
+    """A generator and a discriminator, trained against each other.
+
+    generator: built model from noise (batch, latent_dim) to data (batch, ...). discriminator: built model from data
+    (batch, ...) to logits (batch, 1). noise: a name in ``NOISES``. seed: int, for the noise of the training.
+    discriminator_steps: int k; every step trains the discriminator k times, each on its own part of the batch of real
+    data, and then the generator once. Raises ValueError for models that do not fit together.
+
+    Source: Goodfellow et al. 2014, algorithm 1.
+
+    >>> gan = GAN(generator(16), discriminator(), seed=0)
+    >>> gan.compile(keras.optimizers.Adam(2e-4, 0.5), keras.optimizers.Adam(2e-4, 0.5))
+    >>> history = gan.fit(np.random.default_rng(0).random((64, 28, 28, 1)), epochs=1, verbose=0).history
+    >>> sorted(history)
+    ['d_loss', 'fake_accuracy', 'g_loss', 'real_accuracy']
+    """
+
+    def __init__(self, generator, discriminator, noise="normal", discriminator_steps=1, seed=0, **options):
+        super().__init__(**options)
+        _require_pair(generator, discriminator)
+        _require_noise(noise)
+        _require_whole("discriminator_steps", discriminator_steps)
+        self.generator, self.discriminator = generator, discriminator
+        self.noise, self.discriminator_steps, self.seed = noise, discriminator_steps, seed
+        self.latent_dim = generator.input_shape[-1]
+        self.noise_seed = keras.random.SeedGenerator(seed)
+        self.trackers = [keras.metrics.Mean(name) for name in ("d_loss", "g_loss", "real_accuracy", "fake_accuracy")]
+        self.built = True
+
+    def compile(self, d_optimizer, g_optimizer, loss="non_saturating", label_smoothing=0.0, **options):
+        """Choose how both networks learn.
+
+        d_optimizer, g_optimizer: two ``keras.optimizers.Optimizer``. loss: the generator's, by name.
+        ``"minimax"`` lowers log(1 - p), where p is the discriminator's probability that a fake is real;
+        ``"non_saturating"`` lowers -log(p), which has the same optimum and a stronger gradient while the discriminator
+        wins (Goodfellow et al. 2014, section 3). label_smoothing: the discriminator aims at 1 - label_smoothing for
+        real data (Salimans et al. 2016, section 3.4). options: as for ``keras.Model.compile``.
+        Raises ValueError for an unknown loss, a smoothing out of range, or one optimizer for both.
+        """
+        if loss not in LOSSES:
+            raise ValueError(f"loss is {loss!r}; it must be one of {', '.join(map(repr, LOSSES))}.")
+        if not 0 <= label_smoothing < 0.5:
+            raise ValueError(f"label_smoothing is {label_smoothing}; it must be from 0 to less than 0.5.")
+        d_optimizer, g_optimizer = map(keras.optimizers.get, (d_optimizer, g_optimizer))
+        if d_optimizer is g_optimizer:
+            raise ValueError("Both networks have the same optimizer; each needs one of its own, for its own moments.")
+        self.d_optimizer, self.g_optimizer = d_optimizer, g_optimizer
+        self.loss_name, self.label_smoothing = loss, label_smoothing
+        # On a CPU, TensorFlow's XLA compiles a small model for longer than it trains it. JAX cannot do without.
+        options.setdefault("jit_compile", False if keras.backend.backend() == "tensorflow" else "auto")
+        options.setdefault("steps_per_execution", training.STEPS_PER_EXECUTION)
+        of_discriminator = {id(variable) for variable in self.discriminator.trainable_variables}
+        # It holds the state of both for saving and for JAX; each is applied by itself.
+        both = keras.optimizers.MultiOptimizer(
+            lambda variable: d_optimizer if id(variable) in of_discriminator else g_optimizer
+        )
+        super().compile(optimizer=both, **options)
+        training.remember_start(self)
+
+    @property
+    def metrics(self):
+        return self.trackers
+
+    def fit(self, x, **options):
+        """Train on real data, as ``keras.Model.fit`` does, after a look at whether it can work.
+
+        x: (examples, ...), or a ``tf.data.Dataset`` of batches. Returns the ``History`` of ``d_loss``, ``g_loss`` and
+        the discriminator's ``real_accuracy`` and ``fake_accuracy``. Raises ValueError for data of another shape or
+        range than the generator's output, or too few of them.
+        """
+        self._require_data(x, options.get("batch_size") or 32)
+        return super().fit(x, **options)
+
+    def step(self, batch):
+        """Part 1, ``discriminator_steps`` times, then part 2. Returns the averages of the four numbers to watch."""
+        real = ops.cast(keras.utils.unpack_x_y_sample_weight(batch)[0], "float32")
+        size = ops.shape(real)[0] // self.discriminator_steps
+        for part in range(self.discriminator_steps):
+            logs = self.discriminator_step(real[part * size : (part + 1) * size])
+        logs |= self.generator_step(size)
+        for tracker in self.trackers:
+            tracker.update_state(logs[tracker.name])
+        return {tracker.name: tracker.result() for tracker in self.trackers}
+
+    def discriminator_step(self, real):
+        """Part 1: train the discriminator on real data and as many fakes. Nothing of the generator changes.
+
+        real: (batch, ...). Returns a dict of tensors, ``d_loss``, ``real_accuracy`` and ``fake_accuracy``.
+        The fakes are normalized with their own statistics, as in part 2, but do not enter the generator's moving
+        averages: an idle network learns nothing, these included.
+        """
+        noise = self.draw_noise(ops.shape(real)[0])
+        with keras.StatelessScope(state_mapping=[(variable, variable.value) for variable in self.variables]):
+            fake = self.generator(noise, training=True)
+
+        def loss():
+            on_real, on_fake = (self.discriminator(images, training=True) for images in (real, fake))
+            return discriminator_loss(on_real, on_fake, self.label_smoothing), on_real, on_fake
+
+        (d_loss, on_real, on_fake), gradients = self._gradients(loss, self.discriminator)
+        self.d_optimizer.apply(gradients, self.discriminator.trainable_variables)
+        accuracies = {"real_accuracy": _share(on_real > 0), "fake_accuracy": _share(on_fake < 0)}
+        return {"d_loss": d_loss} | accuracies
+
+    def generator_step(self, size):
+        """Part 2: train the generator to make fresh fakes pass for real. Nothing of the discriminator changes.
+
+        size: int, how many fakes. Returns a dict of one tensor, ``g_loss``. The gradient passes through the
+        discriminator, in whose own weights and moving averages it leaves no trace.
+        """
+        noise = self.draw_noise(size)
+
+        def loss():
+            on_fake = self.discriminator(self.generator(noise, training=True), training=True)
+            return generator_loss(on_fake, self.loss_name)
+
+        g_loss, gradients = self._gradients(loss, self.generator)
+        self.g_optimizer.apply(gradients, self.generator.trainable_variables)
+        return {"g_loss": g_loss}
+
+    def draw_noise(self, size):
+        """The next noise of the training, a tensor (size, latent_dim)."""
+        return NOISES[self.noise]((size, self.latent_dim), self.noise_seed)
+
+    def _gradients(self, loss, network):
+        return training.value_and_grad(
+            loss, network.trainable_variables, keep=network.non_trainable_variables, read=self.variables
+        )
+
+    def generate(self, count, seed=0):
+        """Images from the generator as it is, in inference: float32 (count, ...), on noise from a seed of their own."""
+        noise = NOISES[self.noise]((count, self.latent_dim), seed)
+        parts = [self.generator(noise[start : start + 500], training=False) for start in range(0, count, 500)]
+        return np.concatenate([ops.convert_to_numpy(part) for part in parts])
+
+    def get_config(self):
+        return super().get_config() | {
+            "generator": keras.saving.serialize_keras_object(self.generator),
+            "discriminator": keras.saving.serialize_keras_object(self.discriminator),
+            "noise": self.noise,
+            "discriminator_steps": self.discriminator_steps,
+            "seed": self.seed,
+        }
+
+    @classmethod
+    def from_config(cls, config):
+        networks = {
+            name: keras.saving.deserialize_keras_object(config[name]) for name in ("generator", "discriminator")
+        }
+        return cls(**config | networks)
+
+    def get_compile_config(self):
+        return {
+            "d_optimizer": keras.saving.serialize_keras_object(self.d_optimizer),
+            "g_optimizer": keras.saving.serialize_keras_object(self.g_optimizer),
+            "loss": self.loss_name,
+            "label_smoothing": self.label_smoothing,
+            "steps_per_execution": self.steps_per_execution,
+        }
+
+    def compile_from_config(self, config):
+        self.compile(**keras.saving.deserialize_keras_object(config))
+
+    def save_own_variables(self, store):
+        # Keras saves the weights of layers and optimizers, but not where its random numbers have got to.
+        for number, state in enumerate(self._random_states()):
+            store[f"random_state_{number}"] = ops.convert_to_numpy(state)
+
+    def load_own_variables(self, store):
+        for number, state in enumerate(self._random_states()):
+            state.assign(store[f"random_state_{number}"][...])
+
+    def _random_states(self):
+        return [variable for variable in self.variables if variable.name == "seed_generator_state"]
+
+    def _require_data(self, x, batch_size):
+        """Refuse, before anything trains, what could not work or would train on nonsense."""
+        batch = x if hasattr(x, "shape") else next(iter(x), None)
+        batch = keras.utils.unpack_x_y_sample_weight(batch)[0]
+        if batch is None or len(batch) == 0:
+            raise ValueError("There are no examples; training needs at least one batch of them.")
+        made = self.generator.output_shape[1:]
+        if tuple(batch.shape[1:]) != made:
+            raise ValueError(f"The data have shape {tuple(batch.shape[1:])}, but the generator makes {made}.")
+        left = (len(x) % batch_size or batch_size) if batch is x else len(batch)
+        if left < self.discriminator_steps:
+            raise ValueError(
+                f"{self.discriminator_steps} discriminator steps need as many examples in every batch, but one has "
+                f"{left}; choose another batch_size."
+            )
+        values = ops.convert_to_numpy(batch)
+        low, high = float(values.min()), float(values.max())
+        if not math.isfinite(low) or not math.isfinite(high):
+            raise ValueError("The data hold a value that is not finite; clean them first.")
+        reach = _reach(self.generator)
+        if low < reach[0] or high > reach[1]:
+            raise ValueError(
+                f"The data lie in [{low:g}, {high:g}], but the generator only reaches [{reach[0]:g}, {reach[1]:g}]; "
+                "rescale the data or change the generator's last activation."
+            )
+        if reach[0] < low - 0.25 * (reach[1] - reach[0]) and math.isfinite(reach[1]):
+            raise ValueError(
+                f"The data lie in [{low:g}, {high:g}], but the generator's outputs in [{reach[0]:g}, {reach[1]:g}]; "
+                "the discriminator would tell them apart by that. Rescale the data or change the last activation."
+            )
+
+
+# Measures of what comes out
+
+
+@functools.cache
+def judge(name):
+    """The fixed classifier that images of a data set are measured with, trained once by ``tools/make_judges.py``.
+
+    name: ``"digits"`` or ``"cifar10"``. Returns a functional model from images in [0, 1] (batch, height, width,
+    channels) to a pair: features (batch, 64), what its last layer looks at, and logits (batch, 10).
+    Raises ValueError for another name, or a file that is not the one that was made.
+    """
+    if name not in JUDGES:
+        raise ValueError(f"There is no judge for {name!r}; choose one of {', '.join(JUDGES)}.")
+    model = judge_network(data.IMAGE_SHAPES[name])
+    content = (ASSETS / f"judge-{name}.npz").read_bytes()
+    if hashlib.sha256(content).hexdigest() != JUDGES[name]:
+        raise ValueError(f"judge-{name}.npz is not the file that was recorded; install coursekit again.")
+    with np.load(io.BytesIO(content), allow_pickle=False) as weights:
+        model.set_weights([weights[str(number)].astype("float32") for number in range(len(weights))])
+    return model
+
+
+def judge_network(image_shape):
+    """The network behind ``judge``: three blocks of two convolutions, then 64 features and ten logits."""
+    x = inputs = keras.Input(image_shape)
+    for number in (16, 32, 64):
+        for _ in range(2):
+            x = layers.Conv2D(number, 3, padding="same", use_bias=False)(x)
+            x = layers.ReLU()(layers.BatchNormalization(momentum=0.9)(x))
+        x = layers.MaxPooling2D()(x)
+    features = layers.GlobalAveragePooling2D(name="features")(x)
+    return keras.Model(inputs, [features, layers.Dense(10, name="logits")(features)])
+
+
+def judged(images, name):
+    """Features and classes of images, by the judge of that name: float32 (images, 64) and int64 (images,)."""
+    model = judge(name)
+    parts = [model(images[start : start + 500], training=False) for start in range(0, len(images), 500)]
+    features, logits = (np.concatenate([ops.convert_to_numpy(part[k]) for part in parts]) for k in range(2))
+    return features, logits.argmax(-1)
+
+
+def frechet_distance(features, others):
+    """Squared Fréchet distance between two sets of features, each taken for a normal distribution.
+
+    features, others: (examples, dimensions). Returns a float, 0 for equal means and covariances. It is smaller the more
+    examples there are: compare only what was computed from equally many. Raises ValueError for sets of different
+    dimensions, or with fewer than two examples.
+
+    Source: Heusel et al. 2017, section 3, who take the features of Inception v3 and call it FID.
+
+    >>> x = np.random.default_rng(0).normal(size=(1000, 3))
+    >>> round(frechet_distance(x, x + 2), 6)
+    12.0
+    """
+    features, others = (np.asarray(one, "float64") for one in (features, others))
+    if features.ndim != 2 or others.ndim != 2 or features.shape[1] != others.shape[1]:
+        raise ValueError(f"The features have shapes {features.shape} and {others.shape}; both need (examples, n).")
+    if len(features) < 2 or len(others) < 2:
+        raise ValueError("A covariance needs at least two examples.")
+    difference = features.mean(0) - others.mean(0)
+    one, other = (np.atleast_2d(np.cov(part, rowvar=False)) for part in (features, others))
+    # The trace of sqrtm(one @ other), from eigenvalues of symmetric matrices, which stay real.
+    values, vectors = np.linalg.eigh(one)
+    root = (vectors * np.sqrt(values.clip(0))) @ vectors.T
+    both = np.sqrt(np.linalg.eigvalsh(root @ other @ root).clip(0)).sum()
+    return float(difference @ difference + np.trace(one) + np.trace(other) - 2 * both)
+
+
+def variety(classes, num_classes=10):
+    """How many classes occur, and how evenly: a pair of int and float.
+
+    classes: int (examples,). The first number counts classes with at least a tenth of their even share. The second is
+    the entropy of their frequencies in bits, log2(num_classes) where all are equally frequent.
+
+    >>> variety([0, 1, 2, 3] * 5, num_classes=4)
+    (4, 2.0)
+    """
+    shares = np.bincount(np.asarray(classes), minlength=num_classes) / len(classes)
+    present = shares[shares > 0]
+    return int((shares >= 0.1 / num_classes).sum()), float(-(present * np.log2(present)).sum()) + 0.0
+
+
+def nearest(images, training_images):
+    """The training image nearest to each image: its index, int64 (images,), and its distance, float64 (images,).
+
+    images, training_images: (images, height, width, channels). The distance is the root of the mean squared difference
+    of the pixels. A generator that has learned its training images by heart comes nearer to them than new images do.
+
+    >>> index, distance = nearest(np.ones((1, 2, 2, 1)), np.stack([np.zeros((2, 2, 1)), np.full((2, 2, 1), 0.5)]))
+    >>> index.tolist(), distance.tolist()
+    ([1], [0.5])
+    """
+    flat, known = (np.reshape(part, (len(part), -1)).astype("float64") for part in (images, training_images))
+    squares = (flat**2).sum(1)[:, None] - 2 * flat @ known.T + (known**2).sum(1)
+    index = squares.argmin(1)
+    return index, np.sqrt(squares[np.arange(len(flat)), index].clip(0) / flat.shape[1])
+
+
+def discriminator_loss(on_real, on_fake, label_smoothing=0.0):
+    """Cross-entropy of the discriminator's two answers: -log p(real) - log(1 - p(fake)), each averaged.
+
+    on_real, on_fake: logits (batch, 1). label_smoothing: as for ``GAN.compile``. Returns a scalar tensor; log 4 where
+    the discriminator knows nothing and answers 0.
+
+    >>> round(float(discriminator_loss(ops.zeros((4, 1)), ops.zeros((4, 1)))), 4)
+    1.3863
+    """
+    right, wrong = -ops.mean(ops.log_sigmoid(on_real)), -ops.mean(ops.log_sigmoid(-on_real))
+    return (1 - label_smoothing) * right + label_smoothing * wrong - ops.mean(ops.log_sigmoid(-on_fake))
+
+
+def generator_loss(on_fake, loss="non_saturating"):
+    """The generator's loss: -log p of its fakes, or log(1 - p) for ``"minimax"``. A scalar tensor.
+
+    >>> [round(float(generator_loss(ops.zeros((4, 1)), loss)), 4) for loss in LOSSES]
+    [0.6931, -0.6931]
+    """
+    return -ops.mean(ops.log_sigmoid(on_fake)) if loss == "non_saturating" else ops.mean(ops.log_sigmoid(-on_fake))
+
+
+def _share(answers):
+    return ops.mean(ops.cast(answers, "float32"))
+
+
+def _smallest_map(image_shape, filters):
+    if len(image_shape) != 3 or not all(isinstance(n, numbers.Integral) and n > 0 for n in image_shape):
+        raise ValueError(f"image_shape is {image_shape!r}; it must be (height, width, channels).")
+    if not filters:
+        raise ValueError("filters is empty; give the number of channels of at least one layer.")
+    factor = 2 ** len(filters)
+    if image_shape[0] % factor or image_shape[1] % factor:
+        raise ValueError(
+            f"Images of {image_shape[0]}x{image_shape[1]} cannot be halved {len(filters)} times, once for each entry "
+            f"of filters; make both sides multiples of {factor}, or give fewer filters."
+        )
+    return image_shape[0] // factor, image_shape[1] // factor
+
+
+def _require_whole(name, value):
+    if isinstance(value, bool) or not isinstance(value, numbers.Integral) or value < 1:
+        raise ValueError(f"{name} is {value!r}; it must be a whole number from 1.")
+
+
+def _require_pair(generator, discriminator):
+    for name, model in (("generator", generator), ("discriminator", discriminator)):
+        if not isinstance(model, keras.Model) or not model.built:
+            raise ValueError(f"The {name} is no built Keras model; make it with keras.Model(inputs, outputs).")
+    if len(generator.input_shape) != 2:
+        raise ValueError(f"The generator takes {generator.input_shape}; it must take noise, (batch, latent_dim).")
+    made, judged = generator.output_shape[1:], discriminator.input_shape[1:]
+    if made != judged:
+        raise ValueError(f"The generator makes {made}, but the discriminator judges {judged}; make them alike.")
+    if discriminator.output_shape[1:] != (1,):
+        raise ValueError(f"The discriminator answers {discriminator.output_shape[1:]}; it must answer one logit, (1,).")
+
+
+def _require_noise(noise):
+    if noise not in NOISES:
+        raise ValueError(
+            f"noise is {noise!r}; it must be one of {', '.join(map(repr, NOISES))}, or be added to NOISES."
+        )
+
+
+def _reach(generator):
+    """The smallest and the largest number that the last activation lets through, infinite where it has no end."""
+    shaping = layers.Reshape, layers.Flatten, layers.Permute
+    last = next(layer for layer in reversed(generator.layers) if not isinstance(layer, shaping))
+    activation = getattr(last, "activation", None) or (lambda x: x)
+    low, high = ops.convert_to_numpy(activation(ops.convert_to_tensor([-1e4, 1e4]))).tolist()
+    return (low if abs(low) < 1e3 else -math.inf), (high if abs(high) < 1e3 else math.inf)

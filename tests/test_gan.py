@@ -1,0 +1,614 @@
+"""GANs: the training step against one written out in NumPy, who is idle when, saving, and measures against SciPy's."""
+
+import doctest
+import os
+import subprocess
+import sys
+
+import keras
+import numpy as np
+import pytest
+import scipy.linalg
+from conftest import ROOT
+from hypothesis import given
+from hypothesis import strategies as st
+from keras import layers, ops
+from numpy.testing import assert_allclose, assert_array_equal
+
+from coursekit import data, gan, training
+
+LATENT, HIDDEN, WIDTH = 3, 5, 2
+
+
+def numpy(tensor):
+    return np.asarray(ops.convert_to_numpy(tensor), "float64")
+
+
+def dense(inputs, outputs, hidden=HIDDEN, extra=()):
+    """A network of two dense layers, the smallest that has something between input and output."""
+    first = layers.Dense(hidden, "tanh", bias_initializer="normal")
+    return keras.Sequential([keras.Input((inputs,)), first, *extra, layers.Dense(outputs)])
+
+
+def small_gan(seed=0, extra=(), **options):
+    keras.utils.set_random_seed(seed)
+    return gan.GAN(dense(LATENT, WIDTH), dense(WIDTH, 1, extra=extra), seed=seed, **options)
+
+
+def compiled(model, loss="non_saturating", rate=0.1, **options):
+    model.compile(keras.optimizers.SGD(rate), keras.optimizers.SGD(rate), loss, jit_compile=False, **options)
+    return model
+
+
+def dcgan(seed=0, shape=(8, 8, 1), **options):
+    keras.utils.set_random_seed(seed)
+    networks = gan.generator(4, shape, filters=(4, 3)), gan.discriminator(shape, filters=(3, 4))
+    model = gan.GAN(*networks, seed=seed, **options)
+    model.compile(keras.optimizers.Adam(1e-3, 0.5), keras.optimizers.Adam(1e-3, 0.5))
+    return model
+
+
+def images(count, shape=(8, 8, 1), seed=0):
+    some = np.random.default_rng(seed).random((count, *shape)).astype("float32")
+    return (some - some.min()) / (some.max() - some.min())
+
+
+def points(count, seed=0):
+    return np.random.default_rng(seed).normal(size=(count, WIDTH)).astype("float32")
+
+
+def state(network):
+    """All that a network knows: weights and moving averages."""
+    return [numpy(variable) for variable in network.variables if variable.name != "seed_generator_state"]
+
+
+def same(one, other):
+    return all(np.array_equal(a, b) for a, b in zip(one, other, strict=True))
+
+
+@pytest.fixture
+def fixed_noise(monkeypatch):
+    """Noise that is the same on every backend: the same numbers whenever it is drawn."""
+    monkeypatch.setitem(gan.NOISES, "fixed", lambda shape, seed: noise_table()[: shape[0], : shape[1]])
+    return "fixed"
+
+
+def noise_table():
+    return ops.convert_to_tensor(np.random.default_rng(5).normal(size=(64, 8)).astype("float32"))
+
+
+def test_docstrings():
+    assert doctest.testmod(gan).failed == 0
+
+
+# The networks
+
+
+@pytest.mark.parametrize(("shape", "filters"), [((28, 28, 1), (8, 4)), ((32, 32, 3), (8, 6, 4)), ((8, 4, 2), (3,))])
+def test_networks_of_every_size(shape, filters):
+    made = gan.generator(7, shape, filters)(keras.random.normal((2, 7)))
+    assert made.shape == (2, *shape)
+    assert 0 <= numpy(made).min() <= numpy(made).max() <= 1
+    assert gan.discriminator(shape, filters[::-1])(made).shape == (2, 1)
+
+
+def kinds(model):
+    return [type(layer).__name__ for layer in model.layers]
+
+
+def test_networks_follow_the_rules_of_dcgan():
+    made, judging = gan.generator(16), gan.discriminator()
+    assert kinds(made) == [
+        *("InputLayer", "Dense", "Reshape", "BatchNormalization", "ReLU"),
+        *("Conv2DTranspose", "BatchNormalization", "ReLU", "Conv2DTranspose"),
+    ]
+    assert kinds(judging) == [
+        *("InputLayer", "Rescaling", "Conv2D", "LeakyReLU", "Conv2D", "BatchNormalization", "LeakyReLU"),
+        *("Flatten", "Dense"),
+    ]
+    slopes = [layer.negative_slope for layer in judging.layers if isinstance(layer, layers.LeakyReLU)]
+    assert slopes == pytest.approx([0.2, 0.2])
+    kernels = [numpy(layer.kernel) for layer in [*made.layers, *judging.layers] if hasattr(layer, "kernel")]
+    assert np.std(np.concatenate([kernel.ravel() for kernel in kernels])) == pytest.approx(0.02, rel=0.05)
+    assert [layer.output.shape[1:] for layer in judging.layers if isinstance(layer, layers.Conv2D)] == [
+        (14, 14, 32),
+        (7, 7, 64),
+    ]
+
+
+def test_the_discriminator_sees_images_between_minus_one_and_one():
+    model = gan.discriminator((4, 4, 1), (3,))
+    gray = np.array([0, 0.5, 1], "float32").reshape(3, 1, 1, 1) * np.ones((4, 4, 1), "float32")
+    scaled = keras.Model(model.input, model.layers[1].output)(gray)
+    assert_allclose(numpy(scaled)[:, 0, 0, 0], [-1, 0, 1])
+
+
+# The losses
+
+
+def sigmoid(logits):
+    return 1 / (1 + np.exp(-np.asarray(logits, "float64")))
+
+
+logits = st.lists(st.floats(-8, 8, width=32), min_size=1, max_size=6).map(
+    lambda some: np.array(some, "float32")[:, None]
+)
+
+
+@given(logits, logits, st.floats(0, 0.4))
+def test_losses_are_the_formulas(on_real, on_fake, smoothing):
+    real, fake = sigmoid(on_real), sigmoid(on_fake)
+    target = 1 - smoothing
+    expected = -np.mean(target * np.log(real) + (1 - target) * np.log(1 - real)) - np.mean(np.log(1 - fake))
+    assert_allclose(numpy(gan.discriminator_loss(on_real, on_fake, smoothing)), expected, rtol=2e-4, atol=1e-5)
+    assert_allclose(numpy(gan.generator_loss(on_fake)), -np.mean(np.log(fake)), rtol=2e-4, atol=1e-5)
+    assert_allclose(numpy(gan.generator_loss(on_fake, "minimax")), np.mean(np.log(1 - fake)), rtol=2e-3, atol=1e-5)
+
+
+def test_losses_stay_finite_where_the_discriminator_is_certain():
+    certain = np.array([[200.0]], "float32")
+    assert numpy(gan.discriminator_loss(-certain, certain)) == pytest.approx(400)
+    assert numpy(gan.generator_loss(-certain)) == pytest.approx(200)
+    assert abs(numpy(gan.generator_loss(-certain, "minimax"))) < 1e-6
+
+
+# The step, against one in NumPy
+
+
+def forward(weights, x):
+    w1, b1, w2, b2 = weights
+    hidden = np.tanh(x @ w1 + b1)
+    return hidden, hidden @ w2 + b2
+
+
+def backward(weights, x, hidden, upstream):
+    """Gradients of the weights, then of x."""
+    w1, _, w2, _ = weights
+    inner = (upstream @ w2.T) * (1 - hidden**2)
+    return [x.T @ inner, inner.sum(0), hidden.T @ upstream, upstream.sum(0)], inner @ w1.T
+
+
+def reference_step(d, g, real, noise, rate, loss, smoothing=0.0):
+    """One step of both parts by gradient descent; returns the new weights and both losses."""
+    size = len(real)
+    _, fake = forward(g, noise)
+    d_loss, total = 0.0, [np.zeros_like(weights) for weights in d]
+    for x, target in ((real, 1 - smoothing), (fake, 0.0)):
+        hidden, answer = forward(d, x)
+        p = sigmoid(answer)
+        d_loss -= np.mean(target * np.log(p) + (1 - target) * np.log(1 - p))
+        total = [sum(pair) for pair in zip(total, backward(d, x, hidden, (p - target) / size)[0], strict=True)]
+    d = [weights - rate * gradient for weights, gradient in zip(d, total, strict=True)]
+
+    hidden_g, fake = forward(g, noise)
+    hidden_d, answer = forward(d, fake)
+    p = sigmoid(answer)
+    g_loss = -np.mean(np.log(p)) if loss == "non_saturating" else np.mean(np.log(1 - p))
+    upstream = (p - 1 if loss == "non_saturating" else -p) / size
+    on_fake = backward(d, fake, hidden_d, upstream)[1]
+    gradients = backward(g, noise, hidden_g, on_fake)[0]
+    return d, [weights - rate * gradient for weights, gradient in zip(g, gradients, strict=True)], d_loss, g_loss
+
+
+@pytest.mark.parametrize("loss", gan.LOSSES)
+@pytest.mark.parametrize("smoothing", [0.0, 0.1])
+def test_a_step_is_the_one_written_out(fixed_noise, loss, smoothing):
+    model = compiled(small_gan(noise=fixed_noise), loss, label_smoothing=smoothing)
+    d, g = state(model.discriminator), state(model.generator)
+    noise = numpy(noise_table())[:16, :LATENT]
+    for step in range(3):
+        real = points(16, step)
+        logs = model.train_on_batch(real, return_dict=True)
+        d, g, *losses = reference_step(d, g, real, noise, 0.1, loss, smoothing)
+        assert_allclose([logs["d_loss"], logs["g_loss"]], losses, rtol=1e-4)
+    for ours, expected in zip(state(model.discriminator) + state(model.generator), d + g, strict=True):
+        assert_allclose(ours, expected, rtol=1e-4, atol=1e-5)
+
+
+def test_accuracies_are_those_of_the_answers(fixed_noise):
+    model = compiled(small_gan(noise=fixed_noise))
+    real, fake = points(64), model.generator(noise_table()[:64, :LATENT])
+    on_real, on_fake = (numpy(model.discriminator(x)) for x in (real, fake))
+    logs = model.discriminator_step(real)
+    assert_allclose(numpy(logs["real_accuracy"]), np.mean(on_real > 0), rtol=1e-6)
+    assert_allclose(numpy(logs["fake_accuracy"]), np.mean(on_fake < 0), rtol=1e-6)
+
+
+def test_several_discriminator_steps_each_get_their_own_part_of_the_batch():
+    real = points(12)
+    model, by_hand = (compiled(small_gan(discriminator_steps=k)) for k in (3, 1))
+    model.train_on_batch(real)
+    for part in np.split(real, 3):
+        by_hand.discriminator_step(part)
+    by_hand.generator_step(4)
+    for ours, expected in zip(state(model), state(by_hand), strict=True):
+        assert_allclose(ours, expected, rtol=1e-5, atol=1e-6)
+
+
+# Who is idle when
+
+
+@pytest.mark.parametrize("make", [dcgan, lambda: compiled(small_gan(extra=[layers.Dropout(0.5)]))])
+def test_the_idle_network_is_bit_identical(make):
+    model = make()
+    real = images(16) if model.latent_dim == 4 else points(16)
+    for _ in range(3):
+        d, g = state(model.discriminator), state(model.generator)
+        model.discriminator_step(real)
+        assert same(state(model.generator), g)
+        assert not any(np.array_equal(a, b) for a, b in zip(state(model.discriminator), d, strict=True))
+        d = state(model.discriminator)
+        model.generator_step(16)
+        assert same(state(model.discriminator), d)
+        assert not any(np.array_equal(a, b) for a, b in zip(state(model.generator), g, strict=True))
+
+
+def test_a_generator_with_learning_rate_zero_keeps_its_weights_in_fit():
+    model = dcgan()
+    model.compile(keras.optimizers.Adam(1e-3), keras.optimizers.SGD(0.0))
+    trainable = [numpy(variable) for variable in model.generator.trainable_variables]
+    model.fit(images(64), epochs=2, verbose=0)
+    assert same([numpy(variable) for variable in model.generator.trainable_variables], trainable)
+
+
+def averages(network):
+    return [numpy(variable) for variable in network.non_trainable_variables if "moving" in variable.path]
+
+
+def test_batch_norm_averages_move_with_the_part_that_trains(fixed_noise):
+    model = dcgan(noise=fixed_noise)
+    real, noise = images(16), noise_table()[:16, :4]
+    with keras.StatelessScope():
+        fake = model.generator(noise, training=True)
+    twin = dcgan(noise=fixed_noise)
+    for batch in (real, fake):
+        twin.discriminator(batch, training=True)
+    model.discriminator_step(real)
+    for ours, expected in zip(averages(model.discriminator), averages(twin.discriminator), strict=True):
+        assert_allclose(ours, expected, rtol=1e-5, atol=1e-7)
+    twin.generator(noise, training=True)
+    model.generator_step(16)
+    for ours, expected in zip(averages(model.generator), averages(twin.generator), strict=True):
+        assert_allclose(ours, expected, rtol=1e-5, atol=1e-7)
+
+
+def test_dropout_draws_anew_in_every_step():
+    model = compiled(small_gan(extra=[layers.Dropout(0.5)]), rate=0.0)
+    losses = [float(model.discriminator_step(points(16))["d_loss"]) for _ in range(3)]
+    assert len(set(losses)) == 3
+
+
+# Noise
+
+
+@pytest.mark.parametrize("name", sorted(gan.NOISES))
+def test_every_noise_has_mean_zero_and_variance_one(name):
+    drawn = numpy(gan.NOISES[name]((200_000,), 0))
+    assert abs(drawn.mean()) < 0.01
+    assert drawn.var() == pytest.approx(1, abs=0.01)
+
+
+def test_noise_of_ones_own_is_a_line(monkeypatch):
+    monkeypatch.setitem(gan.NOISES, "coin", lambda shape, seed: ops.sign(keras.random.normal(shape, seed=seed)))
+    model = compiled(small_gan(noise="coin"))
+    assert set(np.unique(numpy(model.draw_noise(50)))) == {-1, 1}
+    model.fit(points(64), epochs=1, verbose=0)
+
+
+def test_noise_comes_from_the_seed_and_never_twice():
+    one, same_seed, other = (small_gan(), small_gan(), gan.GAN(dense(LATENT, WIDTH), dense(WIDTH, 1), seed=1))
+    first, second = numpy(one.draw_noise(4)), numpy(one.draw_noise(4))
+    assert_array_equal(first, numpy(same_seed.draw_noise(4)))
+    assert not np.allclose(first, second)
+    assert not np.allclose(first, numpy(other.draw_noise(4)))
+
+
+def test_looking_at_images_does_not_change_the_training():
+    one, other = (compiled(small_gan()) for _ in range(2))
+    made = one.generate(700, seed=3)
+    assert made.shape == (700, WIDTH)
+    assert_array_equal(made, one.generate(700, seed=3))
+    assert not np.array_equal(made, one.generate(700, seed=4))
+    for model in (one, other):
+        model.fit(points(64), epochs=1, shuffle=False, verbose=0)
+    assert same(state(one), state(other))
+
+
+# Fitting, saving, going on
+
+
+def test_fit_is_reproducible_and_reports_the_four_numbers():
+    histories = [training.fit(dcgan(), images(96), epochs=2, seed=4, batch_size=16) for _ in range(2)]
+    assert set(histories[0]) == {"d_loss", "g_loss", "real_accuracy", "fake_accuracy"}
+    for name, values in histories[0].items():
+        assert values.shape == (2,)
+        assert_array_equal(values, histories[1][name])
+
+
+def test_restart_forgets_the_first_run():
+    model = dcgan()
+    start = model.get_weights()
+    ends = []
+    for _ in range(2):
+        training.restart(model, start)
+        training.fit(model, images(64), epochs=2, seed=0)
+        ends.append(state(model))
+    assert same(*ends)
+
+
+@pytest.mark.parametrize("suffix", [".keras", ".weights.h5"])
+def test_a_loaded_gan_goes_on_as_the_saved_one_would(tmp_path, suffix):
+    def make():
+        model = small_gan(extra=[layers.Dropout(0.5)], noise="uniform", discriminator_steps=2)
+        model.compile(keras.optimizers.Adam(0.01), keras.optimizers.RMSprop(0.02), "minimax", label_smoothing=0.1)
+        return model
+
+    model = make()
+    model.fit(points(96), epochs=2, shuffle=False, verbose=0)
+    path = tmp_path / f"gan{suffix}"
+    if suffix == ".keras":
+        model.save(path)
+        loaded = keras.saving.load_model(path)
+    else:
+        model.save_weights(path)
+        loaded = make()
+        loaded.load_weights(path)
+    assert (loaded.noise, loaded.discriminator_steps, loaded.loss_name, loaded.label_smoothing) == (
+        *("uniform", 2, "minimax", 0.1),
+    )
+    assert_array_equal(loaded.generate(5), model.generate(5))
+    for each in (model, loaded):
+        each.fit(points(96), epochs=2, shuffle=False, verbose=0)
+    assert same(state(model), state(loaded))
+
+
+class Interrupted(Exception):
+    pass
+
+
+class Interrupt(keras.callbacks.Callback):
+    def on_epoch_begin(self, epoch, logs=None):
+        if epoch == 2:
+            raise Interrupted
+
+
+def test_an_interrupted_training_goes_on_where_it_was(tmp_path):
+    def fit(model, *callbacks):
+        model.fit(images(64), epochs=4, shuffle=False, verbose=0, callbacks=[*callbacks])
+        return state(model)
+
+    def backup():
+        return keras.callbacks.BackupAndRestore(tmp_path / "backup")
+
+    with pytest.raises(Interrupted):
+        fit(dcgan(), backup(), Interrupt())
+    assert same(fit(dcgan(), backup()), fit(dcgan()))
+
+
+def test_fit_takes_a_dataset_of_batches():
+    import tensorflow as tf
+
+    batches = tf.data.Dataset.from_tensor_slices(points(64)).batch(16)
+    one, other = (compiled(small_gan()) for _ in range(2))
+    one.fit(batches, epochs=1, verbose=0)
+    other.fit(points(64), batch_size=16, epochs=1, shuffle=False, verbose=0)
+    assert same(state(one), state(other))
+
+
+def test_a_small_gan_learns_where_the_data_are():
+    model = small_gan()
+    model.compile(keras.optimizers.Adam(5e-3, 0.5), keras.optimizers.Adam(5e-3, 0.5))
+    far = np.array([4.0, -3.0])
+    before = np.linalg.norm(model.generate(1000).mean(0) - far)
+    training.fit(model, points(1000) + far.astype("float32"), epochs=12, seed=0)
+    assert np.linalg.norm(model.generate(1000).mean(0) - far) < 0.3 * before
+
+
+# The same on another backend
+
+ELSEWHERE = """
+import sys
+import numpy as np
+import test_gan
+losses, gradients = test_gan.losses_and_gradients(np.load(sys.argv[1]))
+np.savez(sys.argv[2], *losses, *gradients)
+"""
+
+
+def losses_and_gradients(weights):
+    """Both losses of a DCGAN, and their gradients: of the discriminator's weights, of the generator's through it.
+
+    Gradient descent at rate 1 moves every weight by its gradient.
+    """
+    model = dcgan()
+    model.compile(keras.optimizers.SGD(1.0), keras.optimizers.SGD(1.0))
+    model.draw_noise = lambda size: noise_table()[:size, :4]
+    model.set_weights([weights[name] for name in weights])
+    before = [numpy(variable) for variable in model.trainable_variables]
+    logs = model.train_on_batch(images(16), return_dict=True)
+    after = [numpy(variable) for variable in model.trainable_variables]
+    return [logs["d_loss"], logs["g_loss"]], [old - new for old, new in zip(before, after, strict=True)]
+
+
+def test_tensorflow_and_jax_have_the_same_losses_and_gradients(tmp_path):
+    random = np.random.default_rng(0)
+    weights = [value + 0.2 * random.random(value.shape).astype("float32") for value in dcgan().get_weights()]
+    np.savez(tmp_path / "weights.npz", *weights)
+    other = {"tensorflow": "jax", "jax": "tensorflow"}[keras.backend.backend()]
+    subprocess.run(
+        [sys.executable, "-c", ELSEWHERE, tmp_path / "weights.npz", tmp_path / "there.npz"],
+        check=True,
+        cwd=ROOT / "tests",
+        env=os.environ | {"KERAS_BACKEND": other, "PYTHONPATH": str(ROOT)},
+    )
+    losses, gradients = losses_and_gradients(np.load(tmp_path / "weights.npz"))
+    there = np.load(tmp_path / "there.npz")
+    for here, elsewhere in zip([*losses, *gradients], (there[name] for name in there), strict=True):
+        assert_allclose(here, elsewhere, rtol=1e-3, atol=1e-6)
+        assert np.abs(elsewhere).max() > 1e-4
+
+
+# Measures
+
+
+@given(st.integers(0, 1000), st.integers(1, 8), st.integers(2, 40), st.floats(0.01, 100))
+def test_frechet_distance_is_the_formula_with_scipys_square_root(seed, dimensions, examples, scale):
+    random = np.random.default_rng(seed)
+    one, other = (
+        scale * random.normal(size=(examples, dimensions)) @ random.normal(size=(dimensions,) * 2) for _ in "ab"
+    )
+    covariances = [np.atleast_2d(np.cov(part, rowvar=False)) for part in (one, other)]
+    root = scipy.linalg.sqrtm(covariances[0] @ covariances[1]).real
+    expected = ((one.mean(0) - other.mean(0)) ** 2).sum() + np.trace(sum(covariances) - 2 * root)
+    size = np.trace(sum(covariances))
+    # SciPy's root of a product of singular matrices is good to half of the digits only.
+    assert_allclose(gan.frechet_distance(one, other), expected, rtol=1e-6, atol=1e-5 * size)
+    assert gan.frechet_distance(one, other) == pytest.approx(gan.frechet_distance(other, one), abs=1e-7 * size)
+    assert gan.frechet_distance(one, one) == pytest.approx(0, abs=1e-7 * size)
+
+
+@pytest.mark.parametrize(
+    ("shapes", "message"),
+    [(((9, 2), (9, 3)), "both need"), (((9,), (9,)), "both need"), (((1, 2), (9, 2)), "at least two examples")],
+)
+def test_frechet_distance_refuses_in_one_sentence(shapes, message):
+    with pytest.raises(ValueError, match=message):
+        gan.frechet_distance(*map(np.ones, shapes))
+
+
+def test_variety_of_one_class_and_of_all():
+    assert gan.variety([3] * 50) == (1, 0.0)
+    assert gan.variety(np.arange(1000) % 10) == (10, pytest.approx(np.log2(10)))
+    rare = [0] * 995 + [1] * 5  # half a percent is less than a tenth of a tenth
+    assert gan.variety(rare)[0] == 1
+    assert gan.variety([0] * 990 + [1] * 10)[0] == 2
+
+
+@given(st.integers(0, 1000), st.integers(1, 6), st.integers(1, 6))
+def test_nearest_is_the_loop(seed, count, known):
+    some, training_images = images(count, (3, 2, 1), seed) if count > 0 else None, images(known, (3, 2, 1), seed + 1)
+    index, distance = gan.nearest(some, training_images)
+    for image, i, d in zip(some, index, distance, strict=True):
+        distances = [np.sqrt(np.mean((image - other) ** 2)) for other in training_images]
+        assert d == pytest.approx(min(distances), abs=1e-6)
+        assert distances[i] == pytest.approx(min(distances), abs=1e-6)
+
+
+def test_nearest_finds_what_was_copied():
+    digits = data.load("digits").x_train
+    index, distance = gan.nearest(digits[[5, 77, 3999]], digits)
+    assert index.tolist() == [5, 77, 3999]
+    assert_allclose(distance, 0, atol=1e-6)
+
+
+def test_the_judge_of_digits_knows_digits():
+    digits = data.load("digits")
+    features, classes = gan.judged(digits.x_test, "digits")
+    assert features.shape == (1000, 64)
+    assert np.mean(classes == digits.y_test) > 0.985
+    others, _ = gan.judged(digits.x_train[::4], "digits")
+    noise, _ = gan.judged(np.random.default_rng(0).random((1000, 28, 28, 1)), "digits")
+    assert gan.frechet_distance(others, features) < 2
+    assert gan.frechet_distance(noise, features) > 50
+
+
+@pytest.mark.parametrize("name", sorted(gan.JUDGES))
+def test_every_judge_is_the_recorded_file(name):
+    features, answers = gan.judge(name)(np.zeros((2, *data.IMAGE_SHAPES[name]), "float32"))
+    assert (features.shape, answers.shape) == ((2, 64), (2, 10))
+
+
+def test_a_changed_judge_is_refused(tmp_path, monkeypatch):
+    content = (gan.ASSETS / "judge-digits.npz").read_bytes()
+    (tmp_path / "judge-digits.npz").write_bytes(content[:-1] + b"x")
+    monkeypatch.setattr(gan, "ASSETS", tmp_path)
+    with pytest.raises(ValueError, match=r"judge-digits\.npz is not the file that was recorded"):
+        gan.judge.__wrapped__("digits")
+
+
+def test_an_unknown_judge_is_refused():
+    with pytest.raises(ValueError, match="There is no judge for 'cats'; choose one of digits, cifar10"):
+        gan.judge("cats")
+
+
+# Bad input
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: gan.generator(0), "latent_dim is 0; it must be a whole number from 1"),
+        (lambda: gan.generator(4, (28, 28)), "image_shape is (28, 28); it must be (height, width, channels)"),
+        (lambda: gan.generator(4, (30, 30, 1)), "Images of 30x30 cannot be halved 2 times"),
+        (lambda: gan.discriminator((28, 28, 1), ()), "filters is empty"),
+        (lambda: gan.discriminator((28, 28, 1), (8, 8, 8)), "make both sides multiples of 8, or give fewer filters"),
+        (lambda: gan.GAN(dense(3, 2), dense(3, 1)), "The generator makes (2,), but the discriminator judges (3,)"),
+        (lambda: gan.GAN(dense(3, 2), dense(2, 2)), "The discriminator answers (2,); it must answer one logit"),
+        (lambda: gan.GAN(gan.discriminator(), dense(2, 1)), "it must take noise, (batch, latent_dim)"),
+        (lambda: gan.GAN("generator", dense(2, 1)), "The generator is no built Keras model"),
+        (lambda: gan.GAN(keras.Sequential([layers.Dense(2)]), dense(2, 1)), "The generator is no built Keras model"),
+        (
+            lambda: small_gan(noise="pink"),
+            "noise is 'pink'; it must be one of 'normal', 'uniform', or be added",
+        ),
+        (lambda: small_gan(discriminator_steps=0), "discriminator_steps is 0; it must be a whole number from 1"),
+        (lambda: compiled(small_gan(), loss="wasserstein"), "loss is 'wasserstein'; it must be one of"),
+        (lambda: compiled(small_gan(), label_smoothing=0.5), "label_smoothing is 0.5; it must be from 0"),
+    ],
+)
+def test_what_cannot_work_gets_one_sentence(call, message):
+    with pytest.raises(ValueError) as caught:
+        call()
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_one_optimizer_for_both_is_refused():
+    optimizer = keras.optimizers.Adam()
+    with pytest.raises(ValueError, match="Both networks have the same optimizer"):
+        small_gan().compile(optimizer, optimizer)
+
+
+def bright(scale):
+    return scale * images(8)
+
+
+@pytest.mark.parametrize(
+    ("examples", "message"),
+    [
+        (images(0 + 1)[:0], "There are no examples"),
+        (images(8, (8, 8, 3)), "The data have shape (8, 8, 3), but the generator makes (8, 8, 1)"),
+        (images(8)[..., 0], "The data have shape (8, 8), but the generator makes (8, 8, 1)"),
+        (bright(255), "The data lie in [0, 255], but the generator only reaches [0, 1]"),
+        (bright(2) - 1, "The data lie in [-1, 1], but the generator only reaches [0, 1]"),
+        (bright(np.nan), "The data hold a value that is not finite"),
+    ],
+)
+def test_data_that_do_not_fit_get_one_sentence_before_training(examples, message):
+    model = dcgan()
+    before = state(model)
+    with pytest.raises(ValueError) as caught:
+        model.fit(examples, epochs=1, verbose=0)
+    assert message in str(caught.value)
+    assert same(state(model), before)
+
+
+def test_a_generator_that_ends_in_tanh_refuses_data_from_zero_to_one():
+    made = keras.Sequential([keras.Input((4,)), layers.Dense(64, activation="tanh"), layers.Reshape((8, 8, 1))])
+    model = compiled(gan.GAN(made, gan.discriminator((8, 8, 1))))
+    with pytest.raises(ValueError, match=r"The data lie in \[0, 1\], but the generator's outputs in \[-1, 1\]"):
+        model.fit(images(8), verbose=0)
+    model.fit(2 * images(8) - 1, verbose=0)
+
+
+def test_too_small_a_last_batch_is_refused():
+    model = compiled(small_gan(discriminator_steps=3))
+    with pytest.raises(ValueError, match="3 discriminator steps need as many examples in every batch, but one has 2"):
+        model.fit(points(34), batch_size=16, verbose=0)
+
+
+def test_an_empty_dataset_is_refused():
+    import tensorflow as tf
+
+    with pytest.raises(ValueError, match="There are no examples"):
+        compiled(small_gan()).fit(tf.data.Dataset.from_tensor_slices(points(1)[:0]).batch(4))

@@ -1,0 +1,53 @@
+"""Make coursekit/assets/judge-*.npz, the classifiers whose features measure the generated images of chapter 3.
+
+    python tools/make_judges.py digits cifar10
+
+CIFAR-10 is loaded as in the course: from ``$COURSEKIT_DATA/cifar10.npz``, or downloaded. The committed one was made
+from JPEG copies of its images. Every network trains on the training images, shifted by up to two pixels, and never sees
+a test image; the weights are kept in half precision.
+"""
+
+import hashlib
+import sys
+
+import keras
+import numpy as np
+
+from coursekit import data, gan, training
+
+EPOCHS = {"digits": 30, "cifar10": 20}
+BATCH = 64
+
+
+def shifted(images, random):
+    """Every image moved by up to two pixels in both directions, each on its own."""
+    padded = np.pad(images, ((0, 0), (2, 2), (2, 2), (0, 0)), mode="edge")
+    height, width = images.shape[1:3]
+    down, right = random.integers(0, 5, (2, len(images)))
+    return np.stack([image[d : d + height, r : r + width] for image, d, r in zip(padded, down, right, strict=True)])
+
+
+def make(name):
+    keras.utils.set_random_seed(0)
+    random = np.random.default_rng(0)
+    loaded = data.load(name)
+    network = gan.judge_network(data.IMAGE_SHAPES[name])
+    classifier = keras.Model(network.input, network.output[1])
+    steps = EPOCHS[name] * -(-len(loaded.x_train) // BATCH)
+    training.compile_classifier(classifier, keras.optimizers.schedules.CosineDecay(3e-3, steps))
+    for epoch in training.bar(range(EPOCHS[name]), desc=name, unit="epoch"):
+        images = shifted(loaded.x_train, random)
+        training.fit(
+            classifier, images, loaded.y_train, epochs=1, seed=epoch, batch_size=BATCH, progress=lambda _: None
+        )
+    network.set_weights([weights.astype("float16") for weights in network.get_weights()])
+    target = gan.ASSETS / f"judge-{name}.npz"
+    arrays = {str(number): weights.astype("float16") for number, weights in enumerate(network.get_weights())}
+    np.savez_compressed(target, **arrays)
+    accuracy = training.accuracy(classifier, loaded.x_test, loaded.y_test)
+    print(f"{target.name}: test accuracy {accuracy:.4f}, SHA-256 {hashlib.sha256(target.read_bytes()).hexdigest()}")
+
+
+if __name__ == "__main__":
+    for name in sys.argv[1:]:
+        make(name)
