@@ -61,7 +61,7 @@ def generator(latent_dim, image_shape=(28, 28, 1), filters=(64, 32)):
     return keras.Model(inputs, images, name="generator")
 
 
-def discriminator(image_shape=(28, 28, 1), filters=(32, 64)):
+def discriminator(image_shape=(28, 28, 1), filters=(16, 32)):
     """DCGAN discriminator: strided convolutions that halve the image, then one logit.
 
     image_shape, filters: as for ``generator``, the other way round. Returns a functional model from images in [0, 1]

@@ -10,7 +10,7 @@ import keras
 import numpy as np
 from tqdm.auto import tqdm
 
-from coursekit import runtime
+from coursekit import claims, records, runtime
 
 # A step of a small model is mostly overhead: of Python between two of them, and of handing over work between threads.
 STEPS_PER_EXECUTION = 25
@@ -217,6 +217,52 @@ def sweep(run, *choices, seeds, name):
         key: {number: np.array([one[number] for one in of_seeds], "float64") for number in of_seeds[0]}
         for key, of_seeds in results.items()
     }
+
+
+def recorded_sweep(run, *choices, seeds, name, again):
+    """A sweep that takes too long for every replay: read from the record ``name``, but for a few runs made again.
+
+    run, choices, seeds: as for ``sweep``, and so is what returns. again: a list of combinations, each as it is a key of
+    the result. Their runs with the first seed are made again and take the place of the recorded ones. Prints one line,
+    and another for every number that is further from the recorded mean than chance allows.
+    Where ``COURSEKIT_SWEEPS`` is set, the whole sweep runs, and ``make notebooks`` records it.
+    Raises ValueError where the record lacks a combination or has other seeds.
+    """
+    if os.environ.get("COURSEKIT_SWEEPS"):
+        results = sweep(run, *choices, seeds=seeds, name=name)
+        kept = [[key, numbers] for key, numbers in results.items()]
+        records.write(name, {"seeds": list(seeds), "results": kept})
+    else:
+        results = _recorded(name, choices, seeds)
+    drifts = []
+    for key in again:
+        numbers = run(*(key if len(choices) > 1 else [key]), seed=seeds[0])
+        for number, value in numbers.items():
+            recorded = results[key][number]
+            width = claims.MARGIN * recorded.std(ddof=1) * np.sqrt(1 + 1 / len(recorded))
+            if abs(value - recorded.mean()) > max(width, 1e-3 * abs(recorded.mean())):
+                drifts.append(
+                    f"{name}, {key}, {number}: {value:.3g} now, {recorded.mean():.3g} ± {width:.2g} on record."
+                )
+            recorded[0] = value
+    total = len(results) * len(seeds)
+    print(f"recorded · {total} runs, of which {len(again)} were made again")
+    for drift in drifts:
+        print(f"drifted · {drift}")
+    return results
+
+
+def _recorded(name, choices, seeds):
+    record = records.read(name) or {"seeds": list(seeds), "results": []}
+    by_key = {tuple(key) if isinstance(key, list) else key: numbers for key, numbers in record["results"]}
+    wanted = list(itertools.product(*choices)) if len(choices) > 1 else list(choices[0])
+    missing = [key for key in wanted if key not in by_key]
+    if missing or record["seeds"] != list(seeds):
+        lacks = f"{missing[0]!r}" if missing else f"seeds {list(seeds)}"
+        raise ValueError(
+            f"The record of {name} lacks {lacks}; set COURSEKIT_SWEEPS=1 to make all runs, which takes long."
+        )
+    return {key: {number: np.array(values, "float64") for number, values in by_key[key].items()} for key in wanted}
 
 
 class _Results:

@@ -4,9 +4,19 @@ Quizzes and explorers compute in the browser and need no kernel; ``base`` says h
 static page and Jupyter. The "your turn" panel trains for real and needs one.
 """
 
+from coursekit.widgets.gan_explorers import GanPlayground, LatentExplorer
 from coursekit.widgets.normalization_explorers import BatchExplorer, LrnExplorer
 from coursekit.widgets.quiz import Quiz
 from coursekit.widgets.transfer_explorer import TransferExplorer
 from coursekit.widgets.your_turn import Interrupted, YourTurn
 
-__all__ = ["BatchExplorer", "Interrupted", "LrnExplorer", "Quiz", "TransferExplorer", "YourTurn"]
+__all__ = [
+    "BatchExplorer",
+    "GanPlayground",
+    "Interrupted",
+    "LatentExplorer",
+    "LrnExplorer",
+    "Quiz",
+    "TransferExplorer",
+    "YourTurn",
+]
