@@ -91,7 +91,6 @@ def _batch_norm():
     return layers.BatchNormalization(momentum=0.9, epsilon=1e-5)
 
 
-@keras.saving.register_keras_serializable("coursekit")
 class GAN(training.CustomStep, keras.Model):
     """A generator and a discriminator, trained against each other.
 
@@ -297,6 +296,10 @@ class GAN(training.CustomStep, keras.Model):
                 f"The data lie in [{low:g}, {high:g}], but the generator's outputs in [{reach[0]:g}, {reach[1]:g}]; "
                 "the discriminator would tell them apart by that. Rescale the data or change the last activation."
             )
+
+
+# Not as a decorator, which the API page, made without Keras, could not look behind.
+keras.saving.register_keras_serializable("coursekit")(GAN)
 
 
 # Measures of what comes out

@@ -33,8 +33,12 @@ NORMALIZATION = "book/02-normalization.ipynb"
 FORMULA = "claim-formula"
 TWINS = "claim-matches"
 
-# What these cells say does not depend on how long anything trains; in the second chapter they train nothing.
-SHORTEST = {TRANSFER: {"images_per_run": "64", "seeds": "3", "source_epochs": "1"}, NORMALIZATION: {}}
+GANS = "book/03-gans.ipynb"
+SIX_STEPS = "claim-six-steps"
+PART_1 = "claim-part1-only-d"
+
+# What these cells say does not depend on how long anything trains; after the first chapter they train next to nothing.
+SHORTEST = {TRANSFER: {"images_per_run": "64", "seeds": "3", "source_epochs": "1"}, NORMALIZATION: {}, GANS: {}}
 
 # Each gives the chapter's module a classic bug.
 FREEZE_FORGETS_BATCH_NORM = """
@@ -57,6 +61,17 @@ MOMENTUM_THE_WRONG_WAY_ROUND = """
 class BatchNormalization(BatchNormalization):
     def __init__(self, momentum=0.99, **options):
         super().__init__(momentum=1 - momentum, **options)
+"""
+
+IDLE_GENERATOR_MOVES_ITS_AVERAGES = """
+class GAN(GAN):
+    def discriminator_step(self, real):
+        self.generator(self.draw_noise(len(real)), training=True)
+        return super().discriminator_step(real)
+"""
+GENERATOR_WANTS_TO_BE_CAUGHT = """
+def generator_loss(on_fake, loss="non_saturating"):
+    return -ops.mean(ops.log_sigmoid(-on_fake))
 """
 
 
@@ -126,6 +141,7 @@ def names_bound(cell):
 def test_as_committed_they_pass(tmp_path):
     assert Copy(tmp_path / "1", TRANSFER, FROZEN, UNFROZEN).replay() == 0
     assert Copy(tmp_path / "2", NORMALIZATION, FORMULA, TWINS).replay() == 0
+    assert Copy(tmp_path / "3", GANS, SIX_STEPS, PART_1).replay() == 0
 
 
 @pytest.mark.replay
@@ -153,6 +169,20 @@ def test_an_alpha_divided_by_the_window_is_caught(tmp_path):
 def test_a_momentum_the_wrong_way_round_is_caught(tmp_path):
     copy = Copy(tmp_path, NORMALIZATION, TWINS)
     copy.break_module("normalization", MOMENTUM_THE_WRONG_WAY_ROUND)
+    assert copy.replay() == 1
+
+
+@pytest.mark.replay
+def test_an_idle_generator_that_moves_its_averages_is_caught(tmp_path):
+    copy = Copy(tmp_path, GANS, PART_1)
+    copy.break_module("gan", IDLE_GENERATOR_MOVES_ITS_AVERAGES)
+    assert copy.replay() == 1
+
+
+@pytest.mark.replay
+def test_a_generator_that_wants_to_be_caught_is_caught(tmp_path):
+    copy = Copy(tmp_path, GANS, SIX_STEPS)
+    copy.break_module("gan", GENERATOR_WANTS_TO_BE_CAUGHT)
     assert copy.replay() == 1
 
 

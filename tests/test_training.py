@@ -10,14 +10,14 @@ from hypothesis import strategies as st
 from keras import layers, ops
 from numpy.testing import assert_allclose, assert_array_equal
 
-from coursekit import training
+from coursekit import records, training
 
 CLASSES = 3
 
 
 @pytest.fixture(autouse=True)
 def nothing_kept(monkeypatch):
-    for variable in ("COURSEKIT_RESUME", "COURSEKIT_PROFILE"):
+    for variable in ("COURSEKIT_RESUME", "COURSEKIT_PROFILE", "COURSEKIT_SWEEPS"):
         monkeypatch.delenv(variable, raising=False)
 
 
@@ -344,6 +344,66 @@ def test_sweep_over_numpy_numbers(tmp_path, monkeypatch, resume):
     for _ in range(2):
         results = training.sweep(lambda n, seed: {"n": n * seed}, np.array([2, 3]), seeds=np.arange(3), name="numpy")
         assert {key: numbers["n"].tolist() for key, numbers in results.items()} == {2: [0, 2, 4], 3: [0, 3, 6]}
+
+
+@pytest.fixture
+def recorded(monkeypatch, tmp_path):
+    """A record of the numbered experiment, made as the maintainers' command makes it; its calls come in a list."""
+    monkeypatch.setattr(records, "FOLDER", tmp_path)
+    with monkeypatch.context() as command:
+        command.setenv("COURSEKIT_RECORD", "1")
+        command.setenv("COURSEKIT_SWEEPS", "1")
+        training.recorded_sweep(numbered([]), (1, 2), "ab", seeds=range(3), name="numbers", again=[])
+    return []
+
+
+def test_a_recorded_sweep_makes_only_the_runs_that_are_asked_for(recorded, capsys):
+    results = training.recorded_sweep(
+        numbered(recorded), (1, 2), "ab", seeds=range(3), name="numbers", again=[(2, "a"), (1, "b")]
+    )
+    assert_complete(results)
+    assert recorded == [(2, "a", 0), (1, "b", 0)]
+    assert capsys.readouterr().out.splitlines()[-1] == "recorded · 12 runs, of which 2 were made again"
+
+
+def test_a_recorded_sweep_takes_the_new_number_and_says_where_it_has_drifted(recorded, capsys):
+    def other(width, name, seed):
+        return numbered([])(width, name, seed) | {"sum": 205 if name == "a" else 206}
+
+    options = dict(seeds=range(3), name="numbers", again=[(2, "a"), (2, "b")])
+    results = training.recorded_sweep(other, (1, 2), "ab", **options)
+    # recorded are 200, 201, 202 and 210, 211, 212; one more is within 4 deviations of 1 times sqrt(1 + 1/3)
+    assert results[2, "a"]["sum"].tolist() == [205, 201, 202]
+    (line,) = (line for line in capsys.readouterr().out.splitlines() if line.startswith("drifted"))
+    assert line == "drifted · numbers, (2, 'b'), sum: 206 now, 211 ± 4.6 on record."
+
+
+@pytest.mark.parametrize(
+    ("change", "lacks"),
+    [({"choices": ((1, 3), "ab")}, r"\(3, 'a'\)"), ({"seeds": range(4)}, "seeds"), ({"name": "other"}, r"\(1, 'a'\)")],
+)
+def test_a_recorded_sweep_that_was_not_made_says_how_to_make_it(recorded, change, lacks):
+    options = {"choices": ((1, 2), "ab"), "seeds": range(3), "name": "numbers"} | change
+    with pytest.raises(ValueError, match=f"lacks {lacks}.*; set COURSEKIT_SWEEPS=1 to make all runs"):
+        training.recorded_sweep(numbered(recorded), *options.pop("choices"), again=[], **options)
+    assert recorded == []
+
+
+def test_a_recorded_sweep_over_one_choice(monkeypatch, tmp_path):
+    monkeypatch.setattr(records, "FOLDER", tmp_path)
+    monkeypatch.setenv("COURSEKIT_RECORD", "1")
+    pairs = [("normal", 2), ("coin", 3)]
+
+    def run(pair, seed):
+        return {"n": pair[1] + seed}
+
+    for sweeps in ("1", ""):
+        monkeypatch.setenv("COURSEKIT_SWEEPS", sweeps)
+        results = training.recorded_sweep(run, pairs, seeds=range(3), name="pairs", again=[("coin", 3)])
+        assert {key: numbers["n"].tolist() for key, numbers in results.items()} == {
+            ("normal", 2): [2, 3, 4],
+            ("coin", 3): [3, 4, 5],
+        }
 
 
 def test_sweep_wants_names_that_are_the_same_after_an_interruption():
