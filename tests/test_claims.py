@@ -290,7 +290,7 @@ def test_seeds_that_agree_exactly_leave_a_thousandth(course, monkeypatch, capsys
 def test_the_same_numbers_never_drift(series):
     first, second = map(numbers, series)
     condition = claims.greater(first=first, second=second)
-    now = {"verdict": "confirmed", "conditions": [{"values": condition.values}]}
+    now = {"verdict": "confirmed", "conditions": [vars(condition)]}
     on_file = json.loads(json.dumps(now, default=lambda a: a.tolist()), parse_float=records._six_digits)
     assert list(claims._drifts(now, on_file)) == []
 
@@ -301,6 +301,16 @@ def test_another_verdict_drifts(course, monkeypatch, capsys):
     verdict, drift = lines_of_a_replay(monkeypatch, capsys, on_record, now)
     assert verdict == "inconclusive · gan-first · the first statement"
     assert drift == "drifted · the verdict is inconclusive now, confirmed on record."
+
+
+@pytest.mark.parametrize(("within", "drifts"), [(1e-5, 0), (0.0, 1), (2e-7, 1)])
+def test_rounding_within_the_distance_that_was_allowed_is_no_drift(within, drifts):
+    def condition(difference):
+        return vars(claims.equal(a=[difference] * 3, b=0, within=within))
+
+    now = {"verdict": "confirmed", "conditions": [condition(4e-7)]}
+    on_file = {"verdict": "confirmed", "conditions": [condition(3e-8)]}
+    assert len(list(claims._drifts(now, on_file))) == drifts
 
 
 def test_other_conditions_drift(course, monkeypatch, capsys):
