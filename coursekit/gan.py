@@ -147,27 +147,52 @@ class GAN(training.CustomStep, keras.Model):
         both = keras.optimizers.MultiOptimizer(
             lambda variable: d_optimizer if id(variable) in of_discriminator else g_optimizer
         )
-        super().compile(optimizer=both, **options)
+        super().compile(optimizer=both, auto_scale_loss=False, **options)
         training.remember_start(self)
 
     @property
     def metrics(self):
         return self.trackers
 
+    def call(self, noise, training=False):
+        """The generator's output: what a GAN is for once it is trained."""
+        return self.generator(noise, training=training)
+
     def fit(self, x, **options):
         """Train on real data, as ``keras.Model.fit`` does, after a look at whether it can work.
 
-        x: (examples, ...), or a ``tf.data.Dataset`` of batches. Returns the ``History`` of ``d_loss``, ``g_loss`` and
-        the discriminator's ``real_accuracy`` and ``fake_accuracy``. Raises ValueError for data of another shape or
-        range than the generator's output, or too few of them.
+        x: (examples, ...), or a ``tf.data.Dataset`` of batches, of which the first is looked at. Returns the
+        ``History`` of ``d_loss``, ``g_loss`` and the discriminator's ``real_accuracy`` and ``fake_accuracy``. Raises
+        ValueError for data of another shape or range than the generator's output, too few of them, or options that mean
+        nothing to a GAN: labels and validation data.
         """
-        self._require_data(x, options.get("batch_size") or 32)
+        for name in ("y", "sample_weight", "validation_data", "validation_split"):
+            if options.get(name) is not None:
+                raise ValueError(f"A GAN is trained on data alone; leave {name} out.")
+        if hasattr(x, "shape"):
+            self.check_data(x, options.get("batch_size") or 32, len(x))
+        elif hasattr(x, "element_spec"):
+            first = next(iter(x), None)
+            self.check_data([] if first is None else keras.utils.unpack_x_y_sample_weight(first)[0], None, None)
+        else:
+            raise ValueError(
+                f"x is a {type(x).__name__}; give an array (examples, ...) or a tf.data.Dataset of batches."
+            )
         return super().fit(x, **options)
+
+    def evaluate(self, *arguments, **options):
+        raise ValueError(
+            "A GAN has no loss to evaluate; measure what it generates, with frechet_distance for instance."
+        )
 
     def step(self, batch):
         """Part 1, ``discriminator_steps`` times, then part 2. Returns the averages of the four numbers to watch."""
         real = ops.cast(keras.utils.unpack_x_y_sample_weight(batch)[0], "float32")
         size = ops.shape(real)[0] // self.discriminator_steps
+        if isinstance(size, int) and size == 0:
+            raise ValueError(
+                f"A batch of {real.shape[0]} is too small for {self.discriminator_steps} discriminator steps."
+            )
         for part in range(self.discriminator_steps):
             logs = self.discriminator_step(real[part * size : (part + 1) * size])
         logs |= self.generator_step(size)
@@ -224,7 +249,7 @@ class GAN(training.CustomStep, keras.Model):
         """Images from the generator as it is, in inference: float32 (count, ...), on noise from a seed of their own."""
         noise = NOISES[self.noise]((count, self.latent_dim), seed)
         parts = [self.generator(noise[start : start + 500], training=False) for start in range(0, count, 500)]
-        return np.concatenate([ops.convert_to_numpy(part) for part in parts])
+        return np.concatenate([ops.convert_to_numpy(part) for part in parts]).astype("float32")
 
     def get_config(self):
         return super().get_config() | {
@@ -243,6 +268,8 @@ class GAN(training.CustomStep, keras.Model):
         return cls(**config | networks)
 
     def get_compile_config(self):
+        if not self.compiled:
+            return {}
         return {
             "d_optimizer": keras.saving.serialize_keras_object(self.d_optimizer),
             "g_optimizer": keras.saving.serialize_keras_object(self.g_optimizer),
@@ -266,34 +293,42 @@ class GAN(training.CustomStep, keras.Model):
     def _random_states(self):
         return [variable for variable in self.variables if variable.name == "seed_generator_state"]
 
-    def _require_data(self, x, batch_size):
-        """Refuse, before anything trains, what could not work or would train on nonsense."""
-        batch = x if hasattr(x, "shape") else next(iter(x), None)
-        batch = keras.utils.unpack_x_y_sample_weight(batch)[0]
-        if batch is None or len(batch) == 0:
+    def check_data(self, x, batch_size, examples):
+        """Refuse, before anything trains, what could not work or would train on nonsense.
+
+        x: (examples, ...). batch_size, examples: int, how many make a batch and how many an epoch; None where unknown.
+        """
+        if len(x) == 0:
             raise ValueError("There are no examples; training needs at least one batch of them.")
         made = self.generator.output_shape[1:]
-        if tuple(batch.shape[1:]) != made:
-            raise ValueError(f"The data have shape {tuple(batch.shape[1:])}, but the generator makes {made}.")
-        left = (len(x) % batch_size or batch_size) if batch is x else len(batch)
+        if tuple(x.shape[1:]) != made:
+            raise ValueError(f"The data have shape {tuple(x.shape[1:])}, but the generator makes {made}.")
+        left = len(x) if batch_size is None else examples % batch_size or batch_size
         if left < self.discriminator_steps:
             raise ValueError(
                 f"{self.discriminator_steps} discriminator steps need as many examples in every batch, but one has "
                 f"{left}; choose another batch_size."
             )
-        values = ops.convert_to_numpy(batch)
+        values = ops.convert_to_numpy(x)
         low, high = float(values.min()), float(values.max())
         if not math.isfinite(low) or not math.isfinite(high):
             raise ValueError("The data hold a value that is not finite; clean them first.")
-        reach = _reach(self.generator)
-        if low < reach[0] or high > reach[1]:
+        self._check_range(low, high)
+        drawn = tuple(NOISES[self.noise]((2, self.latent_dim), 0).shape)
+        if drawn != (2, self.latent_dim):
+            raise ValueError(f"The noise {self.noise!r} has shape {drawn} where (2, {self.latent_dim}) was asked for.")
+
+    def _check_range(self, low, high):
+        lowest, highest = _reach(self.generator)
+        slack = 1e-3 * (high - low)
+        if low < lowest - slack or high > highest + slack:
             raise ValueError(
-                f"The data lie in [{low:g}, {high:g}], but the generator only reaches [{reach[0]:g}, {reach[1]:g}]; "
+                f"The data lie in [{low:g}, {high:g}], but the generator only reaches [{lowest:g}, {highest:g}]; "
                 "rescale the data or change the generator's last activation."
             )
-        if reach[0] < low - 0.25 * (reach[1] - reach[0]) and math.isfinite(reach[1]):
+        if math.isfinite(highest) and lowest < 0 <= low:
             raise ValueError(
-                f"The data lie in [{low:g}, {high:g}], but the generator's outputs in [{reach[0]:g}, {reach[1]:g}]; "
+                f"The data lie in [{low:g}, {high:g}], but the generator's outputs in [{lowest:g}, {highest:g}]; "
                 "the discriminator would tell them apart by that. Rescale the data or change the last activation."
             )
 
@@ -362,6 +397,8 @@ def frechet_distance(features, others):
         raise ValueError(f"The features have shapes {features.shape} and {others.shape}; both need (examples, n).")
     if len(features) < 2 or len(others) < 2:
         raise ValueError("A covariance needs at least two examples.")
+    if not np.isfinite(features).all() or not np.isfinite(others).all():
+        raise ValueError("The features hold a value that is not finite.")
     difference = features.mean(0) - others.mean(0)
     one, other = (np.atleast_2d(np.cov(part, rowvar=False)) for part in (features, others))
     # The trace of sqrtm(one @ other), from eigenvalues of symmetric matrices, which stay real.
@@ -375,12 +412,16 @@ def variety(classes, num_classes=10):
     """How many classes occur, and how evenly: a pair of int and float.
 
     classes: int (examples,). The first number counts classes with at least a tenth of their even share. The second is
-    the entropy of their frequencies in bits, log2(num_classes) where all are equally frequent.
+    the entropy of their frequencies in bits, log2(num_classes) where all are equally frequent. Raises ValueError for no
+    classes, or one out of range.
 
     >>> variety([0, 1, 2, 3] * 5, num_classes=4)
     (4, 2.0)
     """
-    shares = np.bincount(np.asarray(classes), minlength=num_classes) / len(classes)
+    classes = np.asarray(classes)
+    if classes.size == 0 or classes.min() < 0 or classes.max() >= num_classes:
+        raise ValueError(f"classes must be numbers from 0 to {num_classes - 1}, at least one.")
+    shares = np.bincount(classes, minlength=num_classes) / len(classes)
     present = shares[shares > 0]
     return int((shares >= 0.1 / num_classes).sum()), float(-(present * np.log2(present)).sum()) + 0.0
 
@@ -390,15 +431,25 @@ def nearest(images, training_images):
 
     images, training_images: (images, height, width, channels). The distance is the root of the mean squared difference
     of the pixels. A generator that has learned its training images by heart comes nearer to them than new images do.
+    Raises ValueError for no images, or images of different shapes.
 
     >>> index, distance = nearest(np.ones((1, 2, 2, 1)), np.stack([np.zeros((2, 2, 1)), np.full((2, 2, 1), 0.5)]))
     >>> index.tolist(), distance.tolist()
     ([1], [0.5])
     """
-    flat, known = (np.reshape(part, (len(part), -1)).astype("float64") for part in (images, training_images))
-    squares = (flat**2).sum(1)[:, None] - 2 * flat @ known.T + (known**2).sum(1)
-    index = squares.argmin(1)
-    return index, np.sqrt(squares[np.arange(len(flat)), index].clip(0) / flat.shape[1])
+    if len(images) == 0 or len(training_images) == 0 or images.shape[1:] != training_images.shape[1:]:
+        raise ValueError(
+            f"The images have shapes {images.shape} and {training_images.shape}; they must be of one kind."
+        )
+    flat, known = (np.reshape(part, (len(part), -1)).astype("float32") for part in (images, training_images))
+    index = np.concatenate([_squares(flat[i : i + 100], known).argmin(1) for i in range(0, len(flat), 100)])
+    difference = flat.astype("float64") - known[index]
+    return index, np.sqrt((difference**2).mean(1))
+
+
+def _squares(some, known):
+    """Squared distances but for a constant in each row: (some, known)."""
+    return (known**2).sum(1) - 2 * some @ known.T
 
 
 def discriminator_loss(on_real, on_fake, label_smoothing=0.0):
@@ -450,13 +501,22 @@ def _require_pair(generator, discriminator):
     for name, model in (("generator", generator), ("discriminator", discriminator)):
         if not isinstance(model, keras.Model) or not model.built:
             raise ValueError(f"The {name} is no built Keras model; make it with keras.Model(inputs, outputs).")
+        shapes = getattr(model, "input_shape", None), getattr(model, "output_shape", None)
+        if not all(isinstance(shape, tuple) for shape in shapes):
+            raise ValueError(
+                f"The {name} must have one input and one output; make it with keras.Model(inputs, outputs)."
+            )
     if len(generator.input_shape) != 2:
         raise ValueError(f"The generator takes {generator.input_shape}; it must take noise, (batch, latent_dim).")
     made, judged = generator.output_shape[1:], discriminator.input_shape[1:]
-    if made != judged:
+    if len(made) != len(judged) or any(b not in (a, None) for a, b in zip(made, judged, strict=True)):
         raise ValueError(f"The generator makes {made}, but the discriminator judges {judged}; make them alike.")
     if discriminator.output_shape[1:] != (1,):
         raise ValueError(f"The discriminator answers {discriminator.output_shape[1:]}; it must answer one logit, (1,).")
+    if any(map(math.isfinite, _reach(discriminator))):
+        raise ValueError(
+            "The discriminator's last activation is bounded; it must answer a logit: leave the activation out."
+        )
 
 
 def _require_noise(noise):
@@ -466,10 +526,12 @@ def _require_noise(noise):
         )
 
 
-def _reach(generator):
+def _reach(model):
     """The smallest and the largest number that the last activation lets through, infinite where it has no end."""
     shaping = layers.Reshape, layers.Flatten, layers.Permute
-    last = next(layer for layer in reversed(generator.layers) if not isinstance(layer, shaping))
+    last = next((layer for layer in reversed(model.layers) if not isinstance(layer, shaping)), None)
     activation = getattr(last, "activation", None) or (lambda x: x)
-    low, high = ops.convert_to_numpy(activation(ops.convert_to_tensor([-1e4, 1e4]))).tolist()
-    return (low if abs(low) < 1e3 else -math.inf), (high if abs(high) < 1e3 else math.inf)
+    grid = np.concatenate([np.linspace(-1e4, 1e4, 5), np.linspace(-10, 10, 201)]).astype("float32")
+    values = ops.convert_to_numpy(activation(ops.convert_to_tensor(grid)))
+    low, high = float(values.min()), float(values.max())
+    return (low if low > -1e3 else -math.inf), (high if high < 1e3 else math.inf)

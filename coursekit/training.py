@@ -93,6 +93,8 @@ def fit(
         return {}
     _seed_layers(model, seed)
     images_per_epoch = images_per_epoch or len(x)
+    if isinstance(model, CustomStep):
+        model.check_data(x, batch_size, images_per_epoch)
     steps_per_epoch = -(-images_per_epoch // batch_size)
     total = epochs * steps_per_epoch
     history = {}
@@ -160,8 +162,9 @@ def accuracy(model, x, y, batch_size=500):
 def restart(model, weights, learning_rate=None):
     """Give a model new weights and make its optimizer forget: a fresh run without compiling again.
 
-    model: compiled by ``compile_classifier`` or ``compile_regressor``; ValueError for any other. weights: list of
-    arrays, as ``model.get_weights()`` returns them. learning_rate: float, for this run; by default the compiled one.
+    model: compiled by ``compile_classifier`` or ``compile_regressor``, or a ``gan.GAN``; ValueError for any other.
+    weights: list of arrays, as ``model.get_weights()`` returns them. learning_rate: float, for this run; by default the
+    compiled one. (A GAN has two optimizers; set theirs.)
     """
     if getattr(model, "optimizer", None) not in _optimizer_starts:
         raise ValueError(f"{model.name} cannot be restarted; compile it with training.compile_classifier first.")
@@ -230,17 +233,21 @@ def recorded_sweep(run, *choices, seeds, name, again):
     """
     if os.environ.get("COURSEKIT_SWEEPS"):
         results = sweep(run, *choices, seeds=seeds, name=name)
-        kept = [[key, numbers] for key, numbers in results.items()]
+        kept = [[repr(key), numbers] for key, numbers in results.items()]
         records.write(name, {"seeds": list(seeds), "results": kept})
     else:
-        results = _recorded(name, choices, seeds)
+        results = _recorded(name, choices, seeds, again)
     drifts = []
     for key in again:
         numbers = run(*(key if len(choices) > 1 else [key]), seed=seeds[0])
+        if numbers.keys() != results[key].keys():
+            raise ValueError(
+                f"The record of {name} has other numbers than a run; set COURSEKIT_SWEEPS=1 to make all runs."
+            )
         for number, value in numbers.items():
             recorded = results[key][number]
             width = claims.MARGIN * recorded.std(ddof=1) * np.sqrt(1 + 1 / len(recorded))
-            if abs(value - recorded.mean()) > max(width, 1e-3 * abs(recorded.mean())):
+            if not abs(value - recorded.mean()) <= max(width, 1e-3 * abs(recorded.mean())):  # NaN, too
                 drifts.append(
                     f"{name}, {key}, {number}: {value:.3g} now, {recorded.mean():.3g} ± {width:.2g} on record."
                 )
@@ -252,17 +259,19 @@ def recorded_sweep(run, *choices, seeds, name, again):
     return results
 
 
-def _recorded(name, choices, seeds):
+def _recorded(name, choices, seeds, again):
     record = records.read(name) or {"seeds": list(seeds), "results": []}
-    by_key = {tuple(key) if isinstance(key, list) else key: numbers for key, numbers in record["results"]}
+    by_key = dict(record["results"])
     wanted = list(itertools.product(*choices)) if len(choices) > 1 else list(choices[0])
-    missing = [key for key in wanted if key not in by_key]
+    missing = [key for key in (*wanted, *again) if repr(key) not in by_key]
     if missing or record["seeds"] != list(seeds):
         lacks = f"{missing[0]!r}" if missing else f"seeds {list(seeds)}"
         raise ValueError(
             f"The record of {name} lacks {lacks}; set COURSEKIT_SWEEPS=1 to make all runs, which takes long."
         )
-    return {key: {number: np.array(values, "float64") for number, values in by_key[key].items()} for key in wanted}
+    return {
+        key: {number: np.array(values, "float64") for number, values in by_key[repr(key)].items()} for key in wanted
+    }
 
 
 class _Results:
@@ -365,6 +374,7 @@ class CustomStep:
 
     The subclass writes ``step(data)``: it assigns to its variables, and returns a dict of numbers to show. ``fit`` and
     ``train_on_batch`` call it through ``train_step``, which on JAX turns the assignments into values that it returns.
+    It also writes ``check_data(x, batch_size, examples)``, which raises ValueError for data that it cannot learn from.
     """
 
     def train_step(self, *arguments):

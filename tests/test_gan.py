@@ -272,10 +272,30 @@ def test_batch_norm_averages_move_with_the_part_that_trains(fixed_noise):
         assert_allclose(ours, expected, rtol=1e-5, atol=1e-7)
 
 
-def test_dropout_draws_anew_in_every_step():
-    model = compiled(small_gan(extra=[layers.Dropout(0.5)]), rate=0.0)
+def test_dropout_draws_anew_in_every_step(fixed_noise):
+    model = compiled(small_gan(extra=[layers.Dropout(0.5)], noise=fixed_noise), rate=0.0)
     losses = [float(model.discriminator_step(points(16))["d_loss"]) for _ in range(3)]
     assert len(set(losses)) == 3
+
+
+def test_both_networks_judge_and_make_in_training_mode(fixed_noise):
+    model = dcgan(noise=fixed_noise)
+    model.compile(keras.optimizers.SGD(0.0), keras.optimizers.SGD(0.0))
+    real, noise = images(16), noise_table()[:16, :4]
+    with keras.StatelessScope():
+        fake = model.generator(noise, training=True)
+        on_real, on_fake = (model.discriminator(x, training=True) for x in (real, fake))
+    d_loss, g_loss = gan.discriminator_loss(on_real, on_fake), gan.generator_loss(on_fake)
+    assert_allclose(numpy(model.discriminator_step(real)["d_loss"]), numpy(d_loss), rtol=1e-5)
+    assert_allclose(numpy(model.generator_step(16)["g_loss"]), numpy(g_loss), rtol=1e-5)
+
+
+def test_what_is_generated_comes_from_inference():
+    model = dcgan()
+    model.fit(images(64), epochs=1, verbose=0)
+    noise = gan.NOISES["normal"]((5, 4), 7)
+    assert_allclose(model.generate(5, seed=7), numpy(model.generator(noise, training=False)), rtol=1e-5)
+    assert_array_equal(model.predict(noise, verbose=0), model.generate(5, seed=7))
 
 
 # Noise
@@ -323,6 +343,20 @@ def test_fit_is_reproducible_and_reports_the_four_numbers():
     for name, values in histories[0].items():
         assert values.shape == (2,)
         assert_array_equal(values, histories[1][name])
+
+
+def test_a_history_is_the_mean_over_the_batches(fixed_noise):
+    one, other = (compiled(small_gan(noise=fixed_noise)) for _ in range(2))
+    of_fit = one.fit(points(48), batch_size=16, epochs=1, shuffle=False, verbose=0).history
+    of_batches = [other.train_on_batch(part, return_dict=True) for part in np.split(points(48), 3)]
+    for name, (value,) in of_fit.items():
+        assert value == pytest.approx(np.mean([logs[name] for logs in of_batches]), rel=1e-5)
+
+
+def test_a_gan_can_be_saved_before_it_is_compiled(tmp_path):
+    model = small_gan()
+    model.save(tmp_path / "gan.keras")
+    assert_array_equal(keras.saving.load_model(tmp_path / "gan.keras").generate(5), model.generate(5))
 
 
 def test_restart_forgets_the_first_run():
@@ -486,7 +520,7 @@ def test_variety_of_one_class_and_of_all():
 
 @given(st.integers(0, 1000), st.integers(1, 6), st.integers(1, 6))
 def test_nearest_is_the_loop(seed, count, known):
-    some, training_images = images(count, (3, 2, 1), seed) if count > 0 else None, images(known, (3, 2, 1), seed + 1)
+    some, training_images = images(count, (3, 2, 1), seed), images(known, (3, 2, 1), seed + 1)
     index, distance = gan.nearest(some, training_images)
     for image, i, d in zip(some, index, distance, strict=True):
         distances = [np.sqrt(np.mean((image - other) ** 2)) for other in training_images]
@@ -546,6 +580,20 @@ def test_an_unknown_judge_is_refused():
         (lambda: gan.GAN(dense(3, 2), dense(2, 2)), "The discriminator answers (2,); it must answer one logit"),
         (lambda: gan.GAN(gan.discriminator(), dense(2, 1)), "it must take noise, (batch, latent_dim)"),
         (lambda: gan.GAN("generator", dense(2, 1)), "The generator is no built Keras model"),
+        (lambda: gan.GAN(of_two_inputs(), dense(2, 1)), "The generator must have one input and one output"),
+        (lambda: gan.GAN(dense(3, 2), with_sigmoid()), "it must answer a logit: leave the activation out"),
+        (lambda: small_gan().fit([[1.0, 2.0]]), "x is a list; give an array (examples, ...) or a tf.data.Dataset"),
+        (lambda: small_gan().fit(iter([points(4)])), "x is a list_iterator; give an array"),
+        (lambda: small_gan().fit(points(4), validation_data=points(4)), "leave validation_data out"),
+        (lambda: small_gan().evaluate(points(4)), "A GAN has no loss to evaluate"),
+        (
+            lambda: compiled(small_gan(discriminator_steps=3)).train_on_batch(points(2)),
+            "A batch of 2 is too small for 3",
+        ),
+        (lambda: gan.variety([]), "classes must be numbers from 0 to 9, at least one"),
+        (lambda: gan.variety([10]), "classes must be numbers from 0 to 9, at least one"),
+        (lambda: gan.nearest(images(2), images(2, (4, 8, 2))), "they must be of one kind"),
+        (lambda: gan.frechet_distance(np.full((3, 2), np.nan), np.ones((3, 2))), "a value that is not finite"),
         (lambda: gan.GAN(keras.Sequential([layers.Dense(2)]), dense(2, 1)), "The generator is no built Keras model"),
         (
             lambda: small_gan(noise="pink"),
@@ -563,6 +611,47 @@ def test_what_cannot_work_gets_one_sentence(call, message):
     assert "\n" not in str(caught.value)
 
 
+def of_two_inputs():
+    noise, label = keras.Input((3,)), keras.Input((1,))
+    return keras.Model([noise, label], layers.Dense(2)(layers.Concatenate()([noise, label])))
+
+
+def with_sigmoid():
+    return keras.Sequential([keras.Input((2,)), layers.Dense(1, activation="sigmoid")])
+
+
+def test_a_discriminator_of_images_of_any_size_fits():
+    anything = keras.Input((None, None, 1))
+    pooled = layers.GlobalAveragePooling2D()(layers.Conv2D(3, 3)(anything))
+    gan.GAN(gan.generator(4, (8, 8, 1), (3,)), keras.Model(anything, layers.Dense(1)(pooled)))
+
+
+@pytest.mark.parametrize("fit", [training.fit, lambda model, x, **options: model.fit(x)])
+def test_the_whole_of_the_data_is_looked_at(fit):
+    late = points(64)
+    late[40] = np.nan
+    with pytest.raises(ValueError, match="The data hold a value that is not finite"):
+        fit(compiled(small_gan()), late, epochs=1, seed=0)
+    model = compiled(small_gan(discriminator_steps=2))
+    with pytest.raises(ValueError, match="2 discriminator steps need as many examples in every batch, but one has 1"):
+        fit(model, points(33), epochs=1, seed=0)
+
+
+def test_a_noise_of_the_wrong_shape_is_refused(monkeypatch):
+    monkeypatch.setitem(gan.NOISES, "narrow", lambda shape, seed: keras.random.normal((shape[0], 1), seed=seed))
+    with pytest.raises(ValueError, match=r"The noise 'narrow' has shape \(2, 1\) where \(2, 3\) was asked for"):
+        compiled(small_gan(noise="narrow")).fit(points(8))
+
+
+@pytest.mark.parametrize("activation", ["silu", "softsign", "tanh", None, "sigmoid"])
+def test_data_within_reach_of_the_activation_are_taken(activation):
+    made = keras.Sequential([keras.Input((3,)), layers.Dense(2, activation=activation)])
+    low, high = {"silu": (-0.2, 5), "softsign": (-1, 1), "tanh": (-1, 1), None: (-9, 9), "sigmoid": (0.3, 0.9)}[
+        activation
+    ]
+    gan.GAN(made, dense(2, 1)).check_data(np.linspace(low, high, 8).reshape(4, 2), 4, 4)
+
+
 def test_one_optimizer_for_both_is_refused():
     optimizer = keras.optimizers.Adam()
     with pytest.raises(ValueError, match="Both networks have the same optimizer"):
@@ -576,7 +665,7 @@ def bright(scale):
 @pytest.mark.parametrize(
     ("examples", "message"),
     [
-        (images(0 + 1)[:0], "There are no examples"),
+        (images(1)[:0], "There are no examples"),
         (images(8, (8, 8, 3)), "The data have shape (8, 8, 3), but the generator makes (8, 8, 1)"),
         (images(8)[..., 0], "The data have shape (8, 8), but the generator makes (8, 8, 1)"),
         (bright(255), "The data lie in [0, 255], but the generator only reaches [0, 1]"),

@@ -389,20 +389,33 @@ def test_a_recorded_sweep_that_was_not_made_says_how_to_make_it(recorded, change
     assert recorded == []
 
 
+def test_a_recorded_sweep_says_where_a_number_is_none_or_new(recorded, capsys):
+    def diverged(width, name, seed):
+        return {"sum": np.nan, "seed": 0}
+
+    options = dict(seeds=range(3), name="numbers", again=[(1, "a")])
+    training.recorded_sweep(diverged, (1, 2), "ab", **options)
+    assert "drifted · numbers, (1, 'a'), sum: nan now" in capsys.readouterr().out
+    with pytest.raises(ValueError, match="has other numbers than a run"):
+        training.recorded_sweep(lambda *_, seed: {"other": 1}, (1, 2), "ab", **options)
+    with pytest.raises(ValueError, match=r"lacks \(3, 'c'\)"):
+        training.recorded_sweep(diverged, (1, 2), "ab", **options | {"again": [(3, "c")]})
+
+
 def test_a_recorded_sweep_over_one_choice(monkeypatch, tmp_path):
     monkeypatch.setattr(records, "FOLDER", tmp_path)
     monkeypatch.setenv("COURSEKIT_RECORD", "1")
-    pairs = [("normal", 2), ("coin", 3)]
+    pairs = [("normal", 2), ("coin", 1 / 3)]
 
     def run(pair, seed):
         return {"n": pair[1] + seed}
 
     for sweeps in ("1", ""):
         monkeypatch.setenv("COURSEKIT_SWEEPS", sweeps)
-        results = training.recorded_sweep(run, pairs, seeds=range(3), name="pairs", again=[("coin", 3)])
+        results = training.recorded_sweep(run, pairs, seeds=range(3), name="pairs", again=[("coin", 1 / 3)])
         assert {key: numbers["n"].tolist() for key, numbers in results.items()} == {
             ("normal", 2): [2, 3, 4],
-            ("coin", 3): [3, 4, 5],
+            ("coin", 1 / 3): [pytest.approx(1 / 3 + seed, abs=1e-5) for seed in range(3)],
         }
 
 

@@ -471,6 +471,40 @@ GRADIENTS = """async ([g, d, real, noise, loss]) => {
 }"""
 
 
+ADAM = """async ([weights, gradients, rate]) => {
+  const { adam, emptyMemory } = await import("./gan_playground.js");
+  const typed = (values) => ({ w: Float64Array.from(values), b: new Float64Array(1) });
+  const net = [typed(weights)];
+  const memory = emptyMemory(net);
+  const moved = gradients.map((gradient) => adam(net, [typed(gradient)], memory, rate));
+  return [[...net[0].w], moved.at(-1)];
+}"""
+
+
+def test_playground_has_the_adam_of_keras(open_page):
+    page = open_page(GanPlayground().html())
+    random = np.random.default_rng(0)
+    weights, gradients = random.normal(size=6), random.normal(size=(20, 6))
+    variable, optimizer = keras.Variable(weights), keras.optimizers.Adam(0.01, beta_1=0.5)
+    for gradient in gradients:
+        before = ops.convert_to_numpy(variable).copy()
+        optimizer.apply([ops.convert_to_tensor(gradient, "float32")], [variable])
+    after = ops.convert_to_numpy(variable)
+    said, moved = page.evaluate(ADAM, [weights.tolist(), gradients.tolist(), 0.01])
+    np.testing.assert_allclose(said, after, atol=1e-5)
+    assert moved == pytest.approx(np.linalg.norm(after - before), abs=1e-5)
+
+
+def test_a_blob_is_covered_by_a_tenth_of_its_share(open_page):
+    page = open_page(GanPlayground().html())
+    for near, expected in ((4, 1), (5, 2)):  # of a hundred points, half are the even share of two blobs
+        points = [[0, 0]] * (100 - near) + [[3, 0.39]] * (near - 1) + [[3, 0]]
+        call = f"import('./gan_playground.js').then((m) => m.covered([[0, 0], [3, 0]], {np.ravel(points).tolist()}))"
+        assert page.evaluate(call) == expected
+    far = f"import('./gan_playground.js').then((m) => m.covered([[0, 0]], {[0.3, 0.3] * 50}))"
+    assert page.evaluate(far) == 0
+
+
 @pytest.mark.parametrize("loss", gan.LOSSES)
 def test_playground_has_the_losses_and_gradients_of_coursekit(open_page, loss):
     page = open_page(GanPlayground().html())
@@ -617,7 +651,9 @@ def test_halves_are_those_of_numpy(open_page):
     page = open_page(latent_explorer().html())
     some = np.array([0, -0.0, 1, -2.5, 65504, 6e-8, -3e-5, 0.1, 1 / 3], "float16")
     text = json.dumps(base64.b64encode(some.tobytes()).decode())
-    assert page.evaluate(f"import('./latent_explorer.js').then((m) => [...m.halves({text})])") == some.tolist()
+    said = page.evaluate(f"import('./latent_explorer.js').then((m) => [...m.halves({text})])")
+    np.testing.assert_array_equal(said, some)
+    np.testing.assert_array_equal(np.signbit(said), np.signbit(some))
 
 
 def test_latent_explorer_by_keyboard(open_page):
@@ -650,12 +686,29 @@ def test_latent_explorer_by_keyboard(open_page):
         (lambda: LatentExplorer(gan.generator(4, (8, 4, 1), (3,)), [0] * 4, [0] * 4), "shows square images"),
         (lambda: LatentExplorer(gan.generator(4, (8, 8, 2), (3,)), [0] * 4, [0] * 4), "1 or 3 channels"),
         (lambda: LatentExplorer(gan.generator(4, (8, 8, 1), (3,)), [0] * 4, [0] * 3), "must be noise of 4 numbers"),
-        (lambda: LatentExplorer(of_other_layers(), [0] * 4, [0] * 4), "cannot compute the layer .*, a UpSampling2D"),
+        (lambda: LatentExplorer(of_other_layers(), [0] * 4, [0] * 4), "this one has other layers"),
+        *[
+            (lambda name=name, value=value: LatentExplorer(changed(name, value), [0] * 4, [0] * 4), "has other layers")
+            for name, value in {"activation": "tanh", "strides": 1, "slope": 0.2, "bias": True, "kernel": 3}.items()
+        ],
     ],
 )
 def test_latent_explorer_refuses(make, message):
     with pytest.raises(ValueError, match=message):
         make()
+
+
+def changed(name, value):
+    """A generator as ours, but for one option."""
+    options = {"activation": "sigmoid", "strides": 2, "slope": 0.0, "bias": False, "kernel": 4} | {name: value}
+    small = [layers.Dense(12, use_bias=options["bias"]), layers.Reshape((2, 2, 3)), layers.BatchNormalization()]
+    small += [layers.ReLU(negative_slope=options["slope"])]
+    last = layers.Conv2DTranspose(1, options["kernel"], options["strides"], "same", activation=options["activation"])
+    return keras.Sequential([keras.Input((4,)), *small, last])
+
+
+def test_latent_explorer_takes_the_generator_that_the_changed_ones_differ_from():
+    assert len(LatentExplorer(changed("kernel", 4), [0] * 4, [0] * 4).blocks) == 2
 
 
 def of_other_layers():

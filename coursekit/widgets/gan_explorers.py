@@ -79,32 +79,62 @@ class LatentExplorer(Widget):
         return (
             "<p><strong>Explore.</strong> With JavaScript, this is a generator to operate: a slider for each number of "
             "its noise. The pictures lie on the way from one noise to another.</p>"
-            f'<img src="data:image/png;base64,{picture}" alt="Ten generated digits; each changes a little into the '
+            f'<img src="data:image/png;base64,{picture}" alt="Ten generated pictures; each changes a little into the '
             'next." width="560">'
         )
+
+
+# What decides, in each kind of layer, how the page has to compute it.
+OPTIONS = {
+    "Dense": ("activation", "use_bias"),
+    "Conv2DTranspose": ("kernel_size", "strides", "padding", "activation", "use_bias"),
+    "BatchNormalization": ("scale", "center"),
+    "ReLU": ("max_value", "negative_slope", "threshold"),
+    "Reshape": ("target_shape",),
+}
 
 
 def blocks(generator):
     """The generator as a list of linear maps, each with a scale and a shift a channel, in the form that the page reads.
 
-    Raises ValueError for a layer that the page cannot compute.
+    Raises ValueError for a model that is not built as ``coursekit.gan.generator`` builds it.
     """
+    layers = [layer for layer in generator.layers if type(layer).__name__ != "InputLayer"]
+    if outline(layers) != outline(twin(generator).layers[1:]):
+        raise ValueError(
+            "The page knows only generators as coursekit.gan.generator makes them; this one has other layers."
+        )
     found = []
-    for layer in generator.layers:
+    for layer in layers:
         kind = type(layer).__name__
         if kind in ("Dense", "Conv2DTranspose"):
             found.append(linear(layer, kind))
         elif kind == "BatchNormalization":
             normalize(found[-1], layer)
-        elif kind not in ("InputLayer", "Reshape", "ReLU"):
-            raise ValueError(f"The page cannot compute the layer {layer.name}, a {kind}.")
     return [{name: packed(name, value) for name, value in block.items()} for block in found]
+
+
+def outline(layers):
+    """The kinds of the layers, each with the options that matter."""
+    kinds = [(type(layer).__name__, layer.get_config()) for layer in layers]
+    return [(kind, *(config[option] for option in OPTIONS.get(kind, ()))) for kind, config in kinds]
+
+
+def twin(generator):
+    """What ``coursekit.gan.generator`` makes for the same noise, images and filters."""
+    import keras
+
+    from coursekit import gan
+
+    filters = [layer.kernel.shape[-1] for layer in generator.layers if type(layer).__name__ == "Conv2DTranspose"]
+    with keras.StatelessScope():  # draws no weights
+        return gan.generator(generator.input_shape[-1], generator.output_shape[1:], filters or (1,))
 
 
 def linear(layer, kind):
     kernel = np.asarray(layer.kernel)
     outputs = kernel.shape[-1] if kind == "Dense" else kernel.shape[-2]
-    bias = np.asarray(layer.bias) if layer.use_bias else np.zeros(outputs)
+    bias = np.asarray(layer.bias) if layer.use_bias else np.zeros(outputs)  # the last one's
     block = {"kernel": kernel, "scale": np.ones(outputs), "shift": bias, "inputs": kernel.shape[-1], "outputs": outputs}
     if kind == "Dense":
         return block | {"inputs": kernel.shape[0]}
@@ -114,8 +144,7 @@ def linear(layer, kind):
 def normalize(block, layer):
     """Batch norm in inference is a scale and a shift a channel."""
     scale = np.asarray(layer.gamma) / np.sqrt(np.asarray(layer.moving_variance) + layer.epsilon)
-    block["shift"] = (block["shift"][: len(scale)] - np.asarray(layer.moving_mean)) * scale + np.asarray(layer.beta)
-    block["scale"] = scale
+    block |= {"scale": scale, "shift": np.asarray(layer.beta) - np.asarray(layer.moving_mean) * scale}
 
 
 def packed(name, value):

@@ -3,6 +3,7 @@ import { grid, html, mount, slider } from "./dom.js";
 const HIDDEN = 32;
 const BATCH = 64;
 const SHOWN = 200;
+const LENGTH = 480; // of the curves, in steps
 const REACH = 3.2; // the picture shows -REACH to REACH both ways
 const SLOPE = 0.2; // of the leaky ReLU
 const RATES = [0.0001, 0.0003, 0.001, 0.003, 0.01];
@@ -205,6 +206,7 @@ function game({ seed = 0, target = "eight blobs", noise = "uniform", loss = LOSS
       self.part1();
       self.part2();
       self.history.push([self.last.d, self.last.g]);
+      if (self.history.length > LENGTH) self.history.shift();
     },
   };
   return self;
@@ -287,6 +289,7 @@ function render({ model, el }) {
     if (!ready()) return draw();
     runs.textContent = "Pause";
     const turn = () => {
+      if (!field.isConnected) return; // the page has dropped the widget
       const end = performance.now() + 12;
       do play.step(); while (performance.now() < end);
       frame = requestAnimationFrame(turn);
@@ -433,25 +436,24 @@ function drawField(context, play, points, colors, cursor) {
 // The last steps, from 0 to 4 (minimax: down to -4); dashed where the discriminator knows nothing, log 4.
 function drawLosses(context, history, colors) {
   const { width, height } = context.canvas;
-  const recent = history.slice(-480);
-  const low = recent.some(([, g]) => g < 0) ? -4 : 0;
+  const low = history.some(([, g]) => g < 0) ? -4 : 0;
   const y = (value) => height * (1 - (Math.max(low, Math.min(4, value)) - low) / (4 - low));
   const line = (values, color, dash = []) => {
     context.setLineDash(dash);
     context.strokeStyle = color;
     context.lineWidth = 2;
     context.beginPath();
-    values.forEach((value, i) => context.lineTo((width * i) / Math.max(values.length - 1, 479), y(value)));
+    values.forEach((value, i) => context.lineTo((width * i) / (LENGTH - 1), y(value)));
     context.stroke();
   };
   context.clearRect(0, 0, width, height);
-  line(Array(480).fill(Math.log(4)), colors.ink, [3, 6]);
-  line(recent.map(([d]) => d), colors.accent);
-  line(recent.map(([, g]) => g), colors.second);
+  line(Array(LENGTH).fill(Math.log(4)), colors.ink, [3, 6]);
+  line(history.map(([d]) => d), colors.accent);
+  line(history.map(([, g]) => g), colors.second);
   context.fillStyle = colors.ink;
   context.font = "20px sans-serif";
   [[4, 22], [0, -6], ...(low ? [[low, -6]] : [])].forEach(([value, down]) => context.fillText(value, 6, y(value) + down));
 }
 
 export default { render };
-export { answer, covered, discriminatorGradients, game, generatorGradients };
+export { adam, answer, covered, emptyMemory, discriminatorGradients, game, generatorGradients };
