@@ -38,7 +38,11 @@ SIX_STEPS = "claim-six-steps"
 PART_1 = "claim-part1-only-d"
 
 # What these cells say does not depend on how long anything trains; after the first chapter they train next to nothing.
-SHORTEST = {TRANSFER: {"images_per_run": "64", "seeds": "3", "source_epochs": "1"}, NORMALIZATION: {}, GANS: {}}
+SHORTEST = {
+    TRANSFER: {"images_per_run": "64", "seeds": "3", "source_epochs": "1"},
+    NORMALIZATION: {},
+    GANS: {"blob_steps": "10", "blob_seeds": "3"},
+}
 
 # Each gives the chapter's module a classic bug.
 FREEZE_FORGETS_BATCH_NORM = """
@@ -170,6 +174,17 @@ def test_a_momentum_the_wrong_way_round_is_caught(tmp_path):
     copy = Copy(tmp_path, NORMALIZATION, TWINS)
     copy.break_module("normalization", MOMENTUM_THE_WRONG_WAY_ROUND)
     assert copy.replay() == 1
+
+
+@pytest.mark.replay
+def test_the_panel_of_the_gan_chapter_trains_and_draws(tmp_path):
+    copy = Copy(tmp_path, GANS, "your-turn")
+    copy.notebook.cells.append(
+        new_code_cell(
+            'draw([({"noise": "normal"}, your_run(lambda done: None, "normal", 3e-3, 3e-3))])', execution_count=1
+        )
+    )
+    assert copy.replay() == 0
 
 
 @pytest.mark.replay
