@@ -87,7 +87,7 @@ def save(name, folder):
     np.savez_compressed(unfinished, **arrays)
     beside = target.with_suffix(".npz.sha256")
     unfinished_beside = unfinished.with_suffix(".npz.sha256")
-    unfinished_beside.write_text(f"{_sha256(unfinished)}  {target.name}\n", "utf-8")
+    unfinished_beside.write_text(f"{sha256(unfinished)}  {target.name}\n", "utf-8")
     beside.unlink(missing_ok=True)  # between the two renames there is a file without a hash, never one with a wrong one
     unfinished.replace(target)
     unfinished_beside.replace(beside)
@@ -217,10 +217,10 @@ def _read_from_folder(folder, name):
     return _read(path, name, (beside.read_text("utf-8").split() or ["(none)"])[0] if beside.is_file() else None)
 
 
-def _read(path, name, sha256):
+def _read(path, name, expected):
     """Read the four arrays of a file, and refuse a file that is not what it should be."""
-    if sha256 is not None and _sha256(path) != sha256:
-        raise ValueError(f"{path} is corrupt: its SHA-256 is not the expected {sha256[:12]}…; copy the file again.")
+    if expected is not None and sha256(path) != expected:
+        raise ValueError(f"{path} is corrupt: its SHA-256 is not the expected {expected[:12]}…; copy the file again.")
     try:
         with np.load(path, allow_pickle=False) as file:
             arrays = {array: file[array] for array in ARRAYS}
@@ -256,7 +256,8 @@ def _is_whole(number):
     return isinstance(number, numbers.Integral) and not isinstance(number, bool)
 
 
-def _sha256(path):
+def sha256(path):
+    """The checksum of a file, a str of hexadecimal digits."""
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 

@@ -5,8 +5,6 @@ Throughout, the discriminator answers one *logit* an image: positive for "real",
 """
 
 import functools
-import hashlib
-import io
 import math
 import numbers
 import pathlib
@@ -139,15 +137,12 @@ class GAN(training.CustomStep, keras.Model):
             raise ValueError("Both networks have the same optimizer; each needs one of its own, for its own moments.")
         self.d_optimizer, self.g_optimizer = d_optimizer, g_optimizer
         self.loss_name, self.label_smoothing = loss, label_smoothing
-        # On a CPU, TensorFlow's XLA compiles a small model for longer than it trains it. JAX cannot do without.
-        options.setdefault("jit_compile", False if keras.backend.backend() == "tensorflow" else "auto")
-        options.setdefault("steps_per_execution", training.STEPS_PER_EXECUTION)
         of_discriminator = {id(variable) for variable in self.discriminator.trainable_variables}
         # It holds the state of both for saving and for JAX; each is applied by itself.
         both = keras.optimizers.MultiOptimizer(
             lambda variable: d_optimizer if id(variable) in of_discriminator else g_optimizer
         )
-        super().compile(optimizer=both, auto_scale_loss=False, **options)
+        super().compile(optimizer=both, auto_scale_loss=False, **training.compile_options() | options)
         training.remember_start(self)
 
     @property
@@ -248,8 +243,7 @@ class GAN(training.CustomStep, keras.Model):
     def generate(self, count, seed=0):
         """Images from the generator as it is, in inference: float32 (count, ...), on noise from a seed of their own."""
         noise = NOISES[self.noise]((count, self.latent_dim), seed)
-        parts = [self.generator(noise[start : start + 500], training=False) for start in range(0, count, 500)]
-        return np.concatenate([ops.convert_to_numpy(part) for part in parts]).astype("float32")
+        return training.outputs(self.generator, noise).astype("float32")
 
     def get_config(self):
         return super().get_config() | {
@@ -283,15 +277,12 @@ class GAN(training.CustomStep, keras.Model):
 
     def save_own_variables(self, store):
         # Keras saves the weights of layers and optimizers, but not where its random numbers have got to.
-        for number, state in enumerate(self._random_states()):
+        for number, state in enumerate(training.random_states(self)):
             store[f"random_state_{number}"] = ops.convert_to_numpy(state)
 
     def load_own_variables(self, store):
-        for number, state in enumerate(self._random_states()):
+        for number, state in enumerate(training.random_states(self)):
             state.assign(store[f"random_state_{number}"][...])
-
-    def _random_states(self):
-        return [variable for variable in self.variables if variable.name == "seed_generator_state"]
 
     def check_data(self, x, batch_size, examples):
         """Refuse, before anything trains, what could not work or would train on nonsense.
@@ -351,10 +342,10 @@ def judge(name):
     if name not in JUDGES:
         raise ValueError(f"There is no judge for {name!r}; choose one of {', '.join(JUDGES)}.")
     model = judge_network(data.IMAGE_SHAPES[name])
-    content = (ASSETS / f"judge-{name}.npz").read_bytes()
-    if hashlib.sha256(content).hexdigest() != JUDGES[name]:
-        raise ValueError(f"judge-{name}.npz is not the file that was recorded; install coursekit again.")
-    with np.load(io.BytesIO(content), allow_pickle=False) as weights:
+    path = ASSETS / f"judge-{name}.npz"
+    if data.sha256(path) != JUDGES[name]:
+        raise ValueError(f"{path.name} is not the file that was recorded; install coursekit again.")
+    with np.load(path, allow_pickle=False) as weights:
         model.set_weights([weights[str(number)].astype("float32") for number in range(len(weights))])
     return model
 
@@ -373,9 +364,7 @@ def judge_network(image_shape):
 
 def judged(images, name):
     """Features and classes of images, by the judge of that name: float32 (images, 64) and int64 (images,)."""
-    model = judge(name)
-    parts = [model(images[start : start + 500], training=False) for start in range(0, len(images), 500)]
-    features, logits = (np.concatenate([ops.convert_to_numpy(part[k]) for part in parts]) for k in range(2))
+    features, logits = training.outputs(judge(name), images)
     return features, logits.argmax(-1)
 
 

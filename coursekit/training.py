@@ -34,18 +34,17 @@ def compile_regressor(model, learning_rate=1e-3, optimizer=None):
 
 
 def _compile(model, learning_rate, optimizer, loss, metrics):
-    # On a CPU, TensorFlow's XLA compiles a small model for longer than it trains it. JAX cannot do without.
-    jit_compile = False if keras.backend.backend() == "tensorflow" else "auto"
-    model.compile(
-        optimizer or keras.optimizers.Adam(learning_rate),
-        loss,
-        metrics=metrics,
-        jit_compile=jit_compile,
-        steps_per_execution=STEPS_PER_EXECUTION,
-    )
+    model.compile(optimizer or keras.optimizers.Adam(learning_rate), loss, metrics=metrics, **compile_options())
     if model.built:
         remember_start(model)
     return model
+
+
+def compile_options():
+    """What ``keras.Model.compile`` is given so that a small model trains fast, a dict."""
+    # On a CPU, TensorFlow's XLA compiles a small model for longer than it trains it. JAX cannot do without.
+    jit_compile = False if keras.backend.backend() == "tensorflow" else "auto"
+    return {"jit_compile": jit_compile, "steps_per_execution": STEPS_PER_EXECUTION}
 
 
 def remember_start(model):
@@ -144,18 +143,29 @@ def _seed_layers(model, seed):
     """Set what dropout and its like draw next. (Seeding the whole backend instead makes TensorFlow forget what it has
     compiled, which costs a third of a second a run.)
     """
-    states = [variable for variable in model.variables if variable.name == "seed_generator_state"]
+    states = random_states(model)
     for state, own_seed in zip(states, np.random.SeedSequence(seed).generate_state(len(states)), strict=True):
         state.assign([own_seed, 0])
 
 
-def accuracy(model, x, y, batch_size=500):
-    """Share of images that a model of logits puts into their class, a float.
+def random_states(model):
+    """The variables in which a model's random numbers have got so far, a list."""
+    return [variable for variable in model.variables if variable.name == "seed_generator_state"]
 
-    It calls the model directly: for a few hundred images, ``model.evaluate`` takes longer to prepare than to compute.
+
+def outputs(model, x, batch_size=500):
+    """What a model answers in inference, batch by batch: an array (examples, ...), or as many as it has outputs.
+
+    It calls the model directly: for a few hundred images, ``model.predict`` takes longer to prepare than to compute.
     """
-    logits = [model(x[start : start + batch_size], training=False) for start in range(0, len(x), batch_size)]
-    predicted = np.concatenate([keras.ops.convert_to_numpy(part) for part in logits]).argmax(-1)
+    parts = [model(x[start : start + batch_size], training=False) for start in range(0, len(x), batch_size)]
+    parts = [keras.tree.map_structure(keras.ops.convert_to_numpy, part) for part in parts]
+    return keras.tree.map_structure(lambda *of_parts: np.concatenate(of_parts), *parts)
+
+
+def accuracy(model, x, y, batch_size=500):
+    """Share of images that a model of logits puts into their class, a float."""
+    predicted = outputs(model, x, batch_size).argmax(-1)
     return float((predicted == np.reshape(y, -1)).mean())
 
 

@@ -148,32 +148,23 @@ def test_as_committed_they_pass(tmp_path):
     assert Copy(tmp_path / "3", GANS, SIX_STEPS, PART_1).replay() == 0
 
 
-@pytest.mark.replay
-def test_a_freeze_that_forgets_batch_norm_is_caught(tmp_path):
-    copy = Copy(tmp_path, TRANSFER, FROZEN)
-    copy.break_module("transfer", FREEZE_FORGETS_BATCH_NORM)
-    assert copy.replay() == 1
+BUGS = {
+    "a freeze that forgets batch norm": (TRANSFER, FROZEN, "transfer", FREEZE_FORGETS_BATCH_NORM, 1),
+    "an unfreeze_top that unfreezes nothing": (TRANSFER, UNFROZEN, "transfer", UNFREEZE_TOP_UNFREEZES_NOTHING, 1),
+    # Two cells fail: the assertion beside the loop, and the claim.
+    "an alpha divided by the window": (NORMALIZATION, FORMULA, "normalization", ALPHA_IS_DIVIDED_BY_THE_WINDOW, 2),
+    "a momentum the wrong way round": (NORMALIZATION, TWINS, "normalization", MOMENTUM_THE_WRONG_WAY_ROUND, 1),
+    "an idle generator that moves its averages": (GANS, PART_1, "gan", IDLE_GENERATOR_MOVES_ITS_AVERAGES, 1),
+    "a generator that wants to be caught": (GANS, SIX_STEPS, "gan", GENERATOR_WANTS_TO_BE_CAUGHT, 1),
+}
 
 
 @pytest.mark.replay
-def test_an_unfreeze_top_that_unfreezes_nothing_is_caught(tmp_path):
-    copy = Copy(tmp_path, TRANSFER, UNFROZEN)
-    copy.break_module("transfer", UNFREEZE_TOP_UNFREEZES_NOTHING)
-    assert copy.replay() == 1
-
-
-@pytest.mark.replay
-def test_an_alpha_divided_by_the_window_is_caught(tmp_path):
-    copy = Copy(tmp_path, NORMALIZATION, FORMULA)
-    copy.break_module("normalization", ALPHA_IS_DIVIDED_BY_THE_WINDOW)
-    assert copy.replay() == 2  # the assertion beside the loop, and the claim
-
-
-@pytest.mark.replay
-def test_a_momentum_the_wrong_way_round_is_caught(tmp_path):
-    copy = Copy(tmp_path, NORMALIZATION, TWINS)
-    copy.break_module("normalization", MOMENTUM_THE_WRONG_WAY_ROUND)
-    assert copy.replay() == 1
+@pytest.mark.parametrize(("chapter", "cell", "module", "code", "failures"), BUGS.values(), ids=BUGS)
+def test_a_bug_is_caught(tmp_path, chapter, cell, module, code, failures):
+    copy = Copy(tmp_path, chapter, cell)
+    copy.break_module(module, code)
+    assert copy.replay() == failures
 
 
 @pytest.mark.replay
@@ -185,20 +176,6 @@ def test_the_panel_of_the_gan_chapter_trains_and_draws(tmp_path):
         )
     )
     assert copy.replay() == 0
-
-
-@pytest.mark.replay
-def test_an_idle_generator_that_moves_its_averages_is_caught(tmp_path):
-    copy = Copy(tmp_path, GANS, PART_1)
-    copy.break_module("gan", IDLE_GENERATOR_MOVES_ITS_AVERAGES)
-    assert copy.replay() == 1
-
-
-@pytest.mark.replay
-def test_a_generator_that_wants_to_be_caught_is_caught(tmp_path):
-    copy = Copy(tmp_path, GANS, SIX_STEPS)
-    copy.break_module("gan", GENERATOR_WANTS_TO_BE_CAUGHT)
-    assert copy.replay() == 1
 
 
 def one_claim(stored_verdict, points):

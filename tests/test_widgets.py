@@ -622,9 +622,8 @@ def test_playground_on_points_drawn_by_hand_or_by_keyboard(open_page):
 
 
 GENERATE = """async ([blocks, noise]) => {
-  const { generate, halves, singles } = await import("./latent_explorer.js");
-  const decoded = blocks.map((block) => (
-    { ...block, kernel: halves(block.kernel), scale: singles(block.scale), shift: singles(block.shift) }));
+  const { decode, generate } = await import("./latent_explorer.js");
+  const decoded = decode(blocks);
   return noise.map((z) => [...generate(decoded, z)]);
 }"""
 

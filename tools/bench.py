@@ -90,9 +90,8 @@ STEP = """async (steps) => {
   return (performance.now() - start) / steps;
 }"""
 PICTURE = """async ([blocks, noise]) => {
-  const { generate, halves, singles } = await import(MODULE);
-  const decoded = blocks.map((block) => (
-    { ...block, kernel: halves(block.kernel), scale: singles(block.scale), shift: singles(block.shift) }));
+  const { decode, generate } = await import(MODULE);
+  const decoded = decode(blocks);
   const start = performance.now();
   for (const each of noise) generate(decoded, each);
   return (performance.now() - start) / noise.length;

@@ -7,7 +7,6 @@ from JPEG copies of its images. Every network trains on the training images, shi
 a test image; the weights are kept in half precision.
 """
 
-import hashlib
 import sys
 
 import keras
@@ -45,7 +44,7 @@ def make(name):
     arrays = {str(number): weights.astype("float16") for number, weights in enumerate(network.get_weights())}
     np.savez_compressed(target, **arrays)
     accuracy = training.accuracy(classifier, loaded.x_test, loaded.y_test)
-    print(f"{target.name}: test accuracy {accuracy:.4f}, SHA-256 {hashlib.sha256(target.read_bytes()).hexdigest()}")
+    print(f"{target.name}: test accuracy {accuracy:.4f}, SHA-256 {data.sha256(target)}")
 
 
 if __name__ == "__main__":

@@ -59,8 +59,8 @@ function convTranspose(x, kernel, size, inputs, outputs, width) {
 const affine = (x, scale, shift) => x.map((value, i) => scale[i % scale.length] * value + shift[i % shift.length]);
 
 // The generator of coursekit.gan: blocks of a kernel, a scale and a shift; the first dense, the others convolutions.
-function decode(model) {
-  return model.get("blocks").map(({ kernel, scale, shift, ...shape }) => (
+function decode(blocks) {
+  return blocks.map(({ kernel, scale, shift, ...shape }) => (
     { ...shape, kernel: halves(kernel), scale: singles(scale), shift: singles(shift) }));
 }
 function generate(blocks, noise) {
@@ -76,7 +76,7 @@ const rounded = (value) => Math.max(-3, Math.min(3, Math.round(10 * value) / 10)
 const mixed = (a, b, percent) => a.map((value, i) => rounded(value + (percent / 100) * (b[i] - value)));
 
 function render({ model, el }) {
-  const blocks = decode(model);
+  const blocks = decode(model.get("blocks"));
   const channels = blocks.at(-1).outputs;
   const ends = { A: model.get("start"), B: model.get("end") };
   let noise = [...ends.A];
@@ -127,4 +127,4 @@ function paint(node, pixels, channels) {
 }
 
 export default { render };
-export { generate, halves, singles };
+export { decode, generate, halves };
