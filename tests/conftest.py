@@ -1,6 +1,7 @@
 """Fixtures shared by the whole suite: the built site on localhost, and a browser."""
 
 import os
+import shutil
 import subprocess
 import threading
 from functools import partial
@@ -9,6 +10,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import chromium
+import offline
 import pytest
 from playwright.sync_api import sync_playwright
 
@@ -61,3 +63,36 @@ def browser():
         instance = playwright.chromium.launch(executable_path=path, args=chromium.FLAGS)
         yield instance
         instance.close()
+
+
+@pytest.fixture
+def open_page(browser, tmp_path):
+    """Opens a static page of widgets; in the end no page may have logged an error or asked another host."""
+    for file in (ROOT / "coursekit" / "widgets").glob("*.*s"):
+        shutil.copy(file, tmp_path)
+    server = serve(tmp_path)
+    address = f"http://127.0.0.1:{server.server_port}"
+    errors, contexts = [], []
+
+    def open_page(*widgets, theme="light", **options):
+        (tmp_path / "widgets.js").write_text(offline.widgets_script())
+        (tmp_path / "index.html").write_text(
+            f'<!doctype html><html lang="en" data-theme="{theme}"><title>Widgets</title><link rel="icon" href="data:,">'
+            '<meta name="viewport" content="width=device-width"><link rel="stylesheet" href="widgets.css">'
+            "<style>[data-theme=dark] { --pst-color-text-base: #ced6dd; --pst-color-text-muted: #9ca4af;"
+            " --pst-color-background: #14181e; background: #14181e; }</style>"
+            f'<script defer src="widgets.js"></script><main><h1>Widgets</h1>{"".join(widgets)}</main>'
+        )
+        contexts.append(browser.new_context(**options))
+        page = contexts[-1].new_page()
+        page.on("console", lambda message: message.type == "error" and errors.append(message.text))
+        page.on("pageerror", lambda error: errors.append(str(error)))
+        page.on("request", lambda request: request.url.startswith((address, "data:")) or errors.append(request.url))
+        page.goto(address)
+        return page
+
+    yield open_page
+    for context in contexts:
+        context.close()
+    server.shutdown()
+    assert errors == []

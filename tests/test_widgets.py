@@ -1,9 +1,7 @@
 """The widgets: what they refuse, what they leave in a notebook, and how they work on a static page in a browser."""
 
-import base64
 import doctest
 import json
-import shutil
 import subprocess
 import sys
 import threading
@@ -11,22 +9,21 @@ from importlib import import_module
 from pathlib import Path
 
 import ipywidgets
-import keras
 import numpy as np
 import offline
 import pytest
 from axe_core_python.sync_playwright import Axe
-from conftest import ROOT, serve
+from conftest import ROOT
 from IPython.display import Image
-from keras import layers, ops
+from keras import ops
 from playwright.sync_api import expect
+from test_gan_widgets import latent_explorer
 
-from coursekit import gan, normalization, training
+from coursekit import normalization
 from coursekit.widgets import (
     BatchExplorer,
     GanPlayground,
     Interrupted,
-    LatentExplorer,
     LrnExplorer,
     Quiz,
     TransferExplorer,
@@ -115,15 +112,6 @@ def displays():
     explorers = [TransferExplorer({"digits": results()}), LrnExplorer(), BatchExplorer([1, 2, 3, 10])]
     gans = [GanPlayground(), latent_explorer()]
     return [Quiz("transfer-scarce-freeze"), *explorers, *gans, panel()]
-
-
-def latent_explorer(shape=(28, 28, 1), latent_dim=5, filters=(6, 4)):
-    """A generator that has learned nothing, but whose every number has a value of its own."""
-    keras.utils.set_random_seed(0)
-    generator = gan.generator(latent_dim, shape, filters)
-    random = np.random.default_rng(0)
-    generator.set_weights([random.uniform(0.1, 0.4, weights.shape) for weights in generator.get_weights()])
-    return LatentExplorer(generator, random.normal(size=latent_dim), random.normal(size=latent_dim))
 
 
 def html_of(widget):
@@ -243,39 +231,6 @@ def test_a_draw_without_an_image_gets_one_sentence():
 
 
 # On a static page
-
-
-@pytest.fixture
-def open_page(browser, tmp_path):
-    """Opens a static page of widgets; in the end no page may have logged an error or asked another host."""
-    for file in (ROOT / "coursekit" / "widgets").glob("*.*s"):
-        shutil.copy(file, tmp_path)
-    server = serve(tmp_path)
-    address = f"http://127.0.0.1:{server.server_port}"
-    errors, contexts = [], []
-
-    def open_page(*widgets, theme="light", **options):
-        (tmp_path / "widgets.js").write_text(offline.widgets_script())
-        (tmp_path / "index.html").write_text(
-            f'<!doctype html><html lang="en" data-theme="{theme}"><title>Widgets</title><link rel="icon" href="data:,">'
-            '<meta name="viewport" content="width=device-width"><link rel="stylesheet" href="widgets.css">'
-            "<style>[data-theme=dark] { --pst-color-text-base: #ced6dd; --pst-color-text-muted: #9ca4af;"
-            " --pst-color-background: #14181e; background: #14181e; }</style>"
-            f'<script defer src="widgets.js"></script><main><h1>Widgets</h1>{"".join(widgets)}</main>'
-        )
-        contexts.append(browser.new_context(**options))
-        page = contexts[-1].new_page()
-        page.on("console", lambda message: message.type == "error" and errors.append(message.text))
-        page.on("pageerror", lambda error: errors.append(str(error)))
-        page.on("request", lambda request: request.url.startswith((address, "data:")) or errors.append(request.url))
-        page.goto(address)
-        return page
-
-    yield open_page
-    for context in contexts:
-        context.close()
-    server.shutdown()
-    assert errors == []
 
 
 def test_quiz_by_mouse(open_page):
@@ -438,281 +393,6 @@ def test_batch_explorer_by_keyboard(open_page):
     page.get_by_role("button", name="One training step").press("Enter")
     expect(says).to_contain_text("after 1 step: mean 0.30, standard deviation 0.95.")
     expect(page.get_by_role("row", name="training")).to_contain_text("0.00")
-
-
-def leaky_mlp(outputs, random):
-    hidden = [layer for _ in range(2) for layer in (layers.Dense(32), layers.LeakyReLU(0.2))]
-    model = keras.Sequential([keras.Input((2,)), *hidden, layers.Dense(outputs)])
-    model.set_weights([random.normal(size=weights.shape) / 3 for weights in model.get_weights()])
-    return model
-
-
-def as_script(model):
-    """The weights of a network in the playground's form."""
-    weights = [weights.ravel().tolist() for weights in model.get_weights()]
-    return [{"w": w, "b": b} for w, b in zip(weights[::2], weights[1::2], strict=True)]
-
-
-def flat(gradients):
-    """One row, from Keras's list of tensors or the playground's list of layers."""
-    if isinstance(gradients[0], dict):
-        gradients = [layer[part] for layer in gradients for part in "wb"]
-    return np.concatenate([np.ravel(ops.convert_to_numpy(part)) for part in gradients])
-
-
-GRADIENTS = """async ([g, d, real, noise, loss]) => {
-  const { answer, discriminatorGradients, generatorGradients } = await import("./gan_playground.js");
-  const typed = (net) => net.map(({ w, b }) => ({ w: Float64Array.from(w), b: Float64Array.from(b) }));
-  const plain = (net) => net.map(({ w, b }) => ({ w: [...w], b: [...b] }));
-  const [G, D, x, z] = [typed(g), typed(d), Float64Array.from(real.flat()), Float64Array.from(noise.flat())];
-  const one = discriminatorGradients(D, x, answer(G, z, noise.length));
-  const two = generatorGradients(G, D, z, loss);
-  return [one.loss, plain(one.gradients), one.right, two.loss, plain(two.gradients)];
-}"""
-
-
-ADAM = """async ([weights, gradients, rate]) => {
-  const { adam, emptyMemory } = await import("./gan_playground.js");
-  const typed = (values) => ({ w: Float64Array.from(values), b: new Float64Array(1) });
-  const net = [typed(weights)];
-  const memory = emptyMemory(net);
-  const moved = gradients.map((gradient) => adam(net, [typed(gradient)], memory, rate));
-  return [[...net[0].w], moved.at(-1)];
-}"""
-
-
-def test_playground_has_the_adam_of_keras(open_page):
-    page = open_page(GanPlayground().html())
-    random = np.random.default_rng(0)
-    weights, gradients = random.normal(size=6), random.normal(size=(20, 6))
-    variable, optimizer = keras.Variable(weights), keras.optimizers.Adam(0.01, beta_1=0.5)
-    for gradient in gradients:
-        before = ops.convert_to_numpy(variable).copy()
-        optimizer.apply([ops.convert_to_tensor(gradient, "float32")], [variable])
-    after = ops.convert_to_numpy(variable)
-    said, moved = page.evaluate(ADAM, [weights.tolist(), gradients.tolist(), 0.01])
-    np.testing.assert_allclose(said, after, atol=1e-5)
-    assert moved == pytest.approx(np.linalg.norm(after - before), abs=1e-5)
-
-
-def test_a_blob_is_covered_by_a_tenth_of_its_share(open_page):
-    page = open_page(GanPlayground().html())
-    for near, expected in ((4, 1), (5, 2)):  # of a hundred points, half are the even share of two blobs
-        points = [[0, 0]] * (100 - near) + [[3, 0.39]] * (near - 1) + [[3, 0]]
-        call = f"import('./gan_playground.js').then((m) => m.covered([[0, 0], [3, 0]], {np.ravel(points).tolist()}))"
-        assert page.evaluate(call) == expected
-    far = f"import('./gan_playground.js').then((m) => m.covered([[0, 0]], {[0.3, 0.3] * 50}))"
-    assert page.evaluate(far) == 0
-
-
-@pytest.mark.parametrize("loss", gan.LOSSES)
-def test_playground_has_the_losses_and_gradients_of_coursekit(open_page, loss):
-    page = open_page(GanPlayground().html())
-    for seed in range(5):
-        random = np.random.default_rng(seed)
-        g, d = leaky_mlp(2, random), leaky_mlp(1, random)
-        real, noise = random.normal(size=(2, 64, 2)).astype("float32")
-        arguments = [as_script(g), as_script(d), real.tolist(), noise.tolist(), loss.replace("_", "-")]
-        d_loss, d_gradients, right, g_loss, g_gradients = page.evaluate(GRADIENTS, arguments)
-
-        fake = ops.stop_gradient(g(noise))
-        wanted, expected = training.value_and_grad(
-            lambda: gan.discriminator_loss(d(real), d(fake)),  # noqa: B023 (called at once)
-            d.trainable_variables,
-        )
-        np.testing.assert_allclose(d_loss, float(wanted), rtol=1e-5)
-        np.testing.assert_allclose(flat(d_gradients), flat(expected), rtol=1e-3, atol=1e-5)
-        assert right == pytest.approx(
-            [np.mean(ops.convert_to_numpy(d(real)) > 0), np.mean(ops.convert_to_numpy(d(fake)) < 0)]
-        )
-        wanted, expected = training.value_and_grad(
-            lambda: gan.generator_loss(d(g(noise)), loss),  # noqa: B023
-            g.trainable_variables,
-        )
-        np.testing.assert_allclose(g_loss, float(wanted), rtol=1e-5)
-        np.testing.assert_allclose(flat(g_gradients), flat(expected), rtol=1e-3, atol=1e-5)
-
-
-PARTS = """async (part) => {
-  const { game } = await import("./gan_playground.js");
-  const play = game({ seed: 1 });
-  const numbers = (net) => net.flatMap(({ w, b }) => [...w, ...b]);
-  const before = { d: numbers(play.d), g: numbers(play.g) };
-  for (let i = 0; i < 5; i += 1) play[part]();
-  return ["d", "g"].map((who) => numbers(play[who]).filter((value, i) => value !== before[who][i]).length);
-}"""
-
-
-def test_in_the_playground_too_only_one_network_moves(open_page):
-    page = open_page(GanPlayground().html())
-    in_d, in_g = page.evaluate(PARTS, "part1")
-    assert (in_d > 1000, in_g) == (True, 0)
-    in_d, in_g = page.evaluate(PARTS, "part2")
-    assert (in_d, in_g > 1000) == (0, True)
-
-
-COVERAGE = """async (rates) => {
-  const { answer, covered, game } = await import("./gan_playground.js");
-  const blobs = [...Array(8)].map((_, i) => [2 * Math.cos(Math.PI * i / 4), 2 * Math.sin(Math.PI * i / 4)]);
-  const play = game({ seed: 0 });
-  Object.assign(play.rates, rates);
-  for (let i = 0; i < 3000; i += 1) play.step();
-  return covered(blobs, answer(play.g, play.noiseFor(1000), 1000));
-}"""
-
-
-def test_the_playground_learns_and_collapses(open_page):
-    page = open_page(GanPlayground().html())
-    assert page.evaluate(COVERAGE, {}) >= 7
-    assert page.evaluate(COVERAGE, {"d": 0.0003, "g": 0.01}) <= 2
-
-
-def test_playground_one_part_at_a_time_by_keyboard(open_page):
-    page = open_page(GanPlayground().html())
-    says, table = page.get_by_role("status"), page.get_by_role("table")
-    expect(says).to_contain_text("Nothing has been trained")
-    page.get_by_role("button", name="Part 1").press("Enter")
-    expect(says).to_contain_text("The discriminator has trained 1 time, the generator 0.")
-    expect(table.get_by_role("row", name="part 1").get_by_role("cell").last).to_have_text("0")
-    page.get_by_role("button", name="Part 2").press("Space")
-    expect(says).to_contain_text("The discriminator has trained 1 time, the generator 1.")
-    expect(table.get_by_role("row", name="part 2").get_by_role("cell").first).to_have_text("0")
-    expect(table.get_by_role("row", name="part 2").get_by_role("cell").last).not_to_have_text("0")
-    rate = page.get_by_role("slider", name="Generator's learning rate")
-    rate.press("End")
-    expect(rate).to_have_attribute("aria-valuetext", "0.01")
-    page.get_by_role("combobox", name="Real points").select_option("a ring")
-    expect(says).to_contain_text("Nothing has been trained")
-    expect(says).not_to_contain_text("blobs")
-    expect(rate).to_have_attribute("aria-valuetext", "0.01")  # the settings stay
-
-
-def test_playground_runs_and_pauses(open_page):
-    page = open_page(GanPlayground().html())
-    page.get_by_role("button", name="Run").press("Enter")
-    expect(page.get_by_role("status")).to_contain_text("of 8 blobs")
-    page.get_by_role("button", name="Pause").press("Enter")
-    said = page.get_by_role("status").inner_text()
-    page.evaluate("new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
-    assert page.get_by_role("status").inner_text() == said
-    page.get_by_role("button", name="Provoke mode collapse").click()
-    expect(page.get_by_role("slider", name="Discriminator's")).to_have_attribute("aria-valuetext", "0.0003")
-    expect(page.get_by_role("status")).to_contain_text("Nothing has been trained")
-
-
-def test_playground_on_points_drawn_by_hand_or_by_keyboard(open_page):
-    page = open_page(GanPlayground().html())
-    expect(page.get_by_role("button", name="Erase")).to_be_hidden()
-    page.get_by_role("combobox", name="Real points").select_option("drawn by you")
-    says, field = page.get_by_role("status"), page.get_by_role("application")
-    expect(says).to_contain_text("Draw some real points first.")
-    page.get_by_role("button", name="Run").click()
-    expect(says).to_contain_text("Draw some real points first.")
-    field.press("ArrowRight")
-    field.press("Space")
-    expect(says).to_contain_text("Nothing has been trained")
-    field.hover(position={"x": 50, "y": 60})
-    page.mouse.down()
-    page.mouse.move(300, 500)
-    page.mouse.up()
-    page.get_by_role("button", name="Part 1").click()
-    expect(says).to_contain_text("has trained 1 time")
-    page.get_by_role("button", name="Erase").click()
-    expect(says).to_contain_text("Draw some real points first.")
-
-
-GENERATE = """async ([blocks, noise]) => {
-  const { decode, generate } = await import("./latent_explorer.js");
-  const decoded = decode(blocks);
-  return noise.map((z) => [...generate(decoded, z)]);
-}"""
-
-
-@pytest.mark.parametrize(("shape", "filters"), [((28, 28, 1), (6, 4)), ((16, 16, 3), (4,)), ((8, 8, 1), (5, 4, 3))])
-def test_latent_explorer_makes_the_images_of_keras(open_page, shape, filters):
-    explorer = latent_explorer(shape, 5, filters)
-    page = open_page(explorer.html())
-    noise = np.random.default_rng(1).normal(size=(10, 5)).astype("float32")
-    made = page.evaluate(GENERATE, [explorer.blocks, noise.tolist()])
-    generator = explorer._generator
-    for layer in generator.layers:  # the page has the kernels in half precision
-        if hasattr(layer, "kernel"):
-            layer.kernel.assign(ops.convert_to_numpy(layer.kernel).astype("float16"))
-    expected = ops.convert_to_numpy(generator(noise))
-    assert expected.std() > 0.05
-    np.testing.assert_allclose(np.reshape(made, expected.shape), expected, atol=1e-5)
-    # and against the generator as it was trained
-    exact = latent_explorer(shape, 5, filters)._generator(noise)
-    np.testing.assert_allclose(np.reshape(made, expected.shape), ops.convert_to_numpy(exact), atol=1e-2)
-
-
-def test_halves_are_those_of_numpy(open_page):
-    page = open_page(latent_explorer().html())
-    some = np.array([0, -0.0, 1, -2.5, 65504, 6e-8, -3e-5, 0.1, 1 / 3], "float16")
-    text = json.dumps(base64.b64encode(some.tobytes()).decode())
-    said = page.evaluate(f"import('./latent_explorer.js').then((m) => [...m.halves({text})])")
-    np.testing.assert_array_equal(said, some)
-    np.testing.assert_array_equal(np.signbit(said), np.signbit(some))
-
-
-def test_latent_explorer_by_keyboard(open_page):
-    page = open_page(latent_explorer().html())
-    picture = page.get_by_role("img", name="The generated picture")
-
-    def pixels():
-        return picture.evaluate("(canvas) => canvas.toDataURL()")
-
-    start = pixels()
-    first = page.get_by_role("slider", name="z1", exact=False).first
-    first.press("End")
-    expect(first).to_have_attribute("aria-valuetext", "3.0")
-    assert pixels() != start
-    way = page.get_by_role("slider", name="On the way from A to B")
-    for key in ("End", "Home"):
-        way.press(key)
-    assert pixels() == start
-    way.press("End")
-    assert pixels() == page.get_by_role("img", name="100 % of the way").evaluate("(canvas) => canvas.toDataURL()")
-    page.get_by_role("button", name="New noise").press("Enter")
-    new = pixels()
-    page.get_by_role("button", name="Keep as B").press("Enter")
-    assert new == page.get_by_role("img", name="100 % of the way").evaluate("(canvas) => canvas.toDataURL()")
-
-
-@pytest.mark.parametrize(
-    ("make", "message"),
-    [
-        (lambda: LatentExplorer(gan.generator(4, (8, 4, 1), (3,)), [0] * 4, [0] * 4), "shows square images"),
-        (lambda: LatentExplorer(gan.generator(4, (8, 8, 2), (3,)), [0] * 4, [0] * 4), "1 or 3 channels"),
-        (lambda: LatentExplorer(gan.generator(4, (8, 8, 1), (3,)), [0] * 4, [0] * 3), "must be noise of 4 numbers"),
-        (lambda: LatentExplorer(of_other_layers(), [0] * 4, [0] * 4), "this one has other layers"),
-        *[
-            (lambda name=name, value=value: LatentExplorer(changed(name, value), [0] * 4, [0] * 4), "has other layers")
-            for name, value in {"activation": "tanh", "strides": 1, "slope": 0.2, "bias": True, "kernel": 3}.items()
-        ],
-    ],
-)
-def test_latent_explorer_refuses(make, message):
-    with pytest.raises(ValueError, match=message):
-        make()
-
-
-def changed(name, value):
-    """A generator as ours, but for one option."""
-    options = {"activation": "sigmoid", "strides": 2, "slope": 0.0, "bias": False, "kernel": 4} | {name: value}
-    small = [layers.Dense(12, use_bias=options["bias"]), layers.Reshape((2, 2, 3)), layers.BatchNormalization()]
-    small += [layers.ReLU(negative_slope=options["slope"])]
-    last = layers.Conv2DTranspose(1, options["kernel"], options["strides"], "same", activation=options["activation"])
-    return keras.Sequential([keras.Input((4,)), *small, last])
-
-
-def test_latent_explorer_takes_the_generator_that_the_changed_ones_differ_from():
-    assert len(LatentExplorer(changed("kernel", 4), [0] * 4, [0] * 4).blocks) == 2
-
-
-def of_other_layers():
-    small = [layers.Dense(16), layers.Reshape((4, 4, 1)), layers.UpSampling2D()]
-    return keras.Sequential([keras.Input((4,)), *small])
 
 
 @pytest.mark.parametrize("values", [[1], [1] * 9, [0.25, 1], [1, 16]])
