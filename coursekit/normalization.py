@@ -8,6 +8,8 @@ import keras
 import numpy as np
 from keras import layers, ops
 
+from coursekit import cost_rules
+
 
 @keras.saving.register_keras_serializable("coursekit")
 class LocalResponseNormalization(layers.Layer):
@@ -92,6 +94,16 @@ class LocalResponseNormalization(layers.Layer):
     def get_config(self):
         names = ("depth_radius", "bias", "alpha", "beta", "across", "data_format")
         return super().get_config() | {name: getattr(self, name) for name in names}
+
+
+def _field(layer, inputs, outputs):
+    if layer.across == "channels":
+        return cost_rules.union(layer, inputs, outputs)
+    side, radius = 2 * layer.depth_radius + 1, layer.depth_radius
+    return cost_rules.slid(inputs[0].field, [side, side], [1, 1], [radius, radius])
+
+
+cost_rules.RULES[LocalResponseNormalization] = cost_rules.Rule(cost_rules.none, _field)
 
 
 def _power(x, beta):
@@ -180,6 +192,8 @@ class BatchNormalization(layers.Layer):
         names = ("momentum", "epsilon", "axis")
         return super().get_config() | {name: getattr(self, name) for name in names}
 
+
+cost_rules.RULES[BatchNormalization] = cost_rules.pointwise
 
 # In the one or two hundred steps of a small experiment, moving averages with Keras's 0.99 do not arrive.
 NORMALIZATIONS = {"lrn": LocalResponseNormalization, "batch": functools.partial(BatchNormalization, momentum=0.9)}

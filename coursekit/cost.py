@@ -1,0 +1,357 @@
+"""What a network costs: multiplications, parameters and memory, layer by layer, of any Keras model.
+
+Counted are the multiplications of one example's forward pass in which a weight or two activations meet: convolutions,
+dense and recurrent layers, attention. This is what papers call multiply-adds, and half of what profilers call FLOPs.
+Where a filter reaches over the edge of the image, multiplications with the zeros there count, as in papers. Biases,
+activations, normalization, pooling and other work on single values do not count.
+"""
+
+import contextlib
+import dataclasses
+import functools
+import html
+import io
+import math
+
+import keras
+from keras import layers, ops
+
+from coursekit import cost_rules
+from coursekit.cost_rules import WHOLE, Rule, Traced
+
+__all__ = ["RULES", "WHOLE", "Row", "Rule", "Summary", "Traced", "multiplications", "parameters", "summary"]
+
+# How to count a layer. A further one is one entry: cost.RULES[MyLayer] = cost.Rule(multiplications, field). Subclasses
+# are meant too, unless they have a ``call`` of their own.
+RULES = cost_rules.RULES
+_COLUMNS = ("layer", "type", "output shape", "multiplications", "parameters", "activations", "receptive field")
+
+
+def multiplications(model, input_shape=None):
+    """How many multiplications a model needs for one example, an int. Parameters as for ``summary``.
+
+    Raises ValueError as ``summary`` does, and for a layer that has no rule in ``RULES``.
+
+    >>> multiplications(keras.Sequential([keras.Input((28, 28, 192)), layers.Conv2D(32, 5, padding="same")]))
+    120422400
+    """
+    counted = summary(model, input_shape)
+    if counted.unknown:
+        raise ValueError(
+            f"{model.name} has layers that cost does not know: {', '.join(counted.unknown)}; cost.summary counts the "
+            "others, and an entry in cost.RULES teaches it one."
+        )
+    return counted.multiplications
+
+
+def parameters(model):
+    """How many numbers a built model has as weights, an int; weights that layers share count once.
+
+    Raises ValueError for a model that is not built.
+
+    >>> parameters(keras.Sequential([keras.Input((28, 28, 192)), layers.Conv2D(32, 5)]))
+    153632
+    """
+    if not model.built:
+        raise ValueError(f"{model.name} has no weights yet; build it, or call it once.")
+    return sum(map(cost_rules.size, model.weights))
+
+
+def summary(model, input_shape=None):
+    """Count a model layer by layer: multiplications, parameters, output shape, memory, receptive field.
+
+    model: functional, sequential, nested, or subclassed and built. It is followed through one symbolic call in
+    inference: nothing is computed and no weight changes. input_shape: without the batch, (height, width, channels) for
+    instance, or a list or dict of shapes; only for a model that does not say it. Returns a ``Summary``.
+    Raises ValueError for what is no Keras model, whose input has no known shape, or which cannot be called on it.
+
+    >>> bottleneck = [layers.Conv2D(16, 1), layers.Conv2D(32, 5, padding="same")]
+    >>> model = keras.Sequential([keras.Input((28, 28, 192)), *bottleneck])
+    >>> [row.multiplications for row in summary(model).rows]
+    [2408448, 10035200]
+    """
+    if not isinstance(model, layers.Layer):
+        raise ValueError(f"{model!r} is no Keras model or layer.")
+    trace, inputs = _Trace(model), _inputs(model, input_shape)
+    try:
+        trace.compute_output_spec(inputs)
+    except Exception as error:
+        shapes = ", ".join(str(tuple(tensor.shape)[1:]) for tensor in keras.tree.flatten(inputs))
+        raise ValueError(f"{model.name} cannot be called on one example of shape {shapes}.") from error
+    return Summary(model.name, (*trace.rows, *_never_called(model, trace.counted)), tuple(trace.containers))
+
+
+@dataclasses.dataclass(frozen=True)
+class Row:
+    """One call of one layer. A layer that is called again has a row each time, with its parameters in the first.
+
+    output_shape: without the batch; a list of shapes where there are several outputs. multiplications: None for a layer
+    that is not known. activation_bytes: of the output, which training keeps for the backward pass. receptive_field:
+    pixels along each axis of the input that one value depends on; ``WHOLE``; or None where that is not known.
+    """
+
+    layer: str
+    type: str
+    output_shape: tuple
+    multiplications: int | None
+    parameters: int
+    activation_bytes: int
+    receptive_field: tuple | None
+
+
+@dataclasses.dataclass(frozen=True)
+class Summary:
+    """What ``summary`` returns: rows and totals. It shows as a table in a notebook and in a terminal.
+
+    model: its name. rows: tuple of ``Row``, in the order of the calls. containers: types of layers with own code around
+    other layers; what that code multiplies by itself is not seen.
+    """
+
+    model: str
+    rows: tuple
+    containers: tuple
+
+    @property
+    def multiplications(self):
+        """Of all layers that are known, for one example, an int."""
+        return sum(row.multiplications or 0 for row in self.rows)
+
+    @property
+    def parameters(self):
+        """Of all layers, an int."""
+        return sum(row.parameters for row in self.rows)
+
+    @property
+    def activation_bytes(self):
+        """Of all outputs together, for one example, an int."""
+        return sum(row.activation_bytes for row in self.rows)
+
+    @property
+    def unknown(self):
+        """The layers that have no rule in ``RULES``, a list of str."""
+        return [f"{row.layer} ({row.type})" for row in self.rows if row.multiplications is None]
+
+    def to_dataframe(self):
+        """The rows as a ``pandas.DataFrame``, a column for each field of ``Row``."""
+        import pandas as pd
+
+        return pd.DataFrame(self.rows, columns=[field.name for field in dataclasses.fields(Row)])
+
+    def _repr_html_(self):
+        cells = [[html.escape(cell) for cell in row] for row in self._cells()]
+        head = "".join(f"<th>{column}</th>" for column in _COLUMNS)
+        body = "".join(f"<tr>{''.join(f'<td>{cell}</td>' for cell in row)}</tr>" for row in cells)
+        notes = "".join(f"<p>{html.escape(note)}</p>" for note in self._notes())
+        caption = f"<caption>Cost of {html.escape(self.model)}, one example</caption>"
+        table = f"<table>{caption}<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+        return f'<div class="ck-cost">{table}{notes}</div>'
+
+    def __rich__(self):
+        from rich.console import Group
+        from rich.markup import escape
+        from rich.table import Table
+
+        table = Table(title=f"Cost of {self.model}, one example")
+        for column in _COLUMNS:
+            table.add_column(column, justify="left" if column in ("layer", "type") else "right")
+        for row in self._cells():
+            table.add_row(*map(escape, row))
+        return Group(table, *self._notes())
+
+    def __str__(self):
+        from rich.console import Console
+
+        console = Console(file=io.StringIO(), width=160)
+        console.print(self)
+        return console.file.getvalue()
+
+    def _cells(self):
+        for row in self.rows:
+            yield (
+                row.layer,
+                row.type,
+                _shown_shape(row.output_shape),
+                "?" if row.multiplications is None else f"{row.multiplications:,}",
+                f"{row.parameters:,}",
+                _shown_bytes(row.activation_bytes),
+                _shown_field(row.receptive_field),
+            )
+        least = "at least " if self.unknown else ""
+        total = (f"{least}{self.multiplications:,}", f"{self.parameters:,}", _shown_bytes(self.activation_bytes))
+        yield ("total", "", "", *total, "")
+
+    def _notes(self):
+        if self.unknown:
+            yield f"Not counted, because cost does not know them: {', '.join(self.unknown)}."
+        if self.containers:
+            yield (
+                f"Counted are the layers inside {', '.join(self.containers)}; what its own code multiplies between "
+                "them is not."
+            )
+
+
+def _shown_shape(shape):
+    if isinstance(shape, list):
+        return ", ".join(map(_shown_shape, shape))
+    return "×".join(map(str, shape)) or "1"
+
+
+def _shown_bytes(number):
+    for unit in ("B", "kB", "MB"):
+        if number < 1000:
+            break
+        number, unit = number / 1000, {"B": "kB", "kB": "MB", "MB": "GB"}[unit]
+    return f"{number:.3g} {unit}"
+
+
+def _shown_field(field):
+    if field is None:
+        return "?"
+    if not field:
+        return "–"
+    sizes = ["all" if size == WHOLE else str(size) for size in field]
+    return sizes[0] if len(set(sizes)) == 1 else "×".join(sizes)
+
+
+class _Trace(keras.Operation):
+    """Follows a model through one call of it, with tensors that have a shape and no values.
+
+    Keras has no hooks around calls of layers, so that for as long as this takes, their ``__call__`` is replaced.
+    """
+
+    def __init__(self, model):
+        super().__init__()
+        self.model = model
+
+    def call(self, inputs):
+        self.rows = []
+        self.containers = {}  # types, in order
+        self.counted = set()  # ids of weights
+        self.stack = []  # the layers that are being called, outermost first, and their inputs
+        self.quiet = False  # inside a layer that has a rule
+        self.fields = {}  # id of a tensor: the tensor, so that no other gets its id, and its receptive field
+        for tensor in _tensors(inputs):
+            self.fields[id(tensor)] = tensor, (cost_rules.Span(),) * max(len(tensor.shape) - 2, 0)
+        with _replaced(layers.Layer, self._follow), _replaced(keras.Operation, self._follow_operation):
+            self.model(inputs, training=False)
+        del self.fields
+
+    def _follow_operation(self, original, operation, *args, **kwargs):
+        """Every layer is an operation, too, and has been followed as a layer."""
+        follow = original if isinstance(operation, layers.Layer) else functools.partial(self._follow, original)
+        return follow(operation, *args, **kwargs)
+
+    def _follow(self, original, layer, *args, **kwargs):
+        if self.quiet:
+            return original(layer, *args, **kwargs)
+        rule = cost_rules.find(layer)
+        inputs = [Traced(tuple(x.shape), self._field(x)) for x in _tensors((args, kwargs))]
+        rows_before = len(self.rows)
+        self.stack.append((layer, inputs))
+        name = "/".join(each.name for each, _ in self.stack[1:]) or layer.name
+        self.quiet = rule is not None
+        try:
+            result = original(layer, *args, **kwargs)
+        finally:
+            self.quiet = False
+            self.stack.pop()
+        if rule is None and len(self.rows) > rows_before:
+            self._leave_container(name, layer)
+        else:
+            self._add(name, layer, rule, getattr(layer, "weights", []), inputs, _tensors(result))
+        return result
+
+    def _field(self, tensor):
+        if id(tensor) in self.fields:
+            return self.fields[id(tensor)][1]
+        # What a functional model is given, it may cast to the type of its input.
+        layer, inputs = self.stack[-1]
+        return cost_rules.union(layer, inputs, []) if _only_calls_layers(layer) else None
+
+    def _leave_container(self, name, layer):
+        """The layers of which this one consists have been counted; its own code and weights have not."""
+        if not _only_calls_layers(layer):
+            self.containers[type(layer).__name__] = None
+            own = [weight for weight in layer.weights if weight.path.rpartition("/")[0] == layer.path]
+            if own:
+                self._add(name, layer, None, own, [], [])
+
+    def _add(self, name, layer, rule, weights, inputs, tensors):
+        outputs = [Traced(tuple(x.shape)) for x in tensors]
+        multiplied, field = (each(layer, inputs, outputs) for each in rule) if rule else (None, None)
+        self.fields |= {id(x): (x, field) for x in tensors}
+        weights = [weight for weight in weights if id(weight) not in self.counted]
+        self.counted |= {id(weight) for weight in weights}
+        shapes = [shape[1:] for shape, _ in outputs]
+        self.rows.append(
+            Row(
+                layer=name,
+                type=type(layer).__name__,
+                output_shape=shapes[0] if len(shapes) == 1 else shapes,
+                multiplications=multiplied,
+                parameters=sum(map(cost_rules.size, weights)),
+                activation_bytes=sum(math.prod(x.shape) * _bytes(x) for x in tensors),
+                receptive_field=field and tuple(s.size if s.size == WHOLE else math.ceil(s.size) for s in field),
+            )
+        )
+
+
+@contextlib.contextmanager
+def _replaced(cls, follow):
+    original = cls.__call__
+    cls.__call__ = lambda *args, **kwargs: follow(original, *args, **kwargs)
+    try:
+        yield
+    finally:
+        cls.__call__ = original
+
+
+def _only_calls_layers(layer):
+    """Whether a container is a functional or sequential model, or runs a layer in both directions."""
+    return type(layer).call.__module__.startswith("keras.src.models") or type(layer) is layers.Bidirectional
+
+
+def _never_called(model, counted):
+    """A row for every layer whose weights no call has used, such as a head that only training needs."""
+    left = {}
+    for weight in model.weights:
+        if id(weight) not in counted:
+            left.setdefault(weight.path.rpartition("/")[0], []).append(weight)
+    for path, weights in left.items():
+        yield Row(path, "not called", (), 0, sum(map(cost_rules.size, weights)), 0, None)
+
+
+def _tensors(nested):
+    return [each for each in keras.tree.flatten(nested) if ops.is_tensor(each)]
+
+
+def _bytes(tensor):
+    return {"float64": 8, "int64": 8, "float16": 2, "bfloat16": 2}.get(keras.backend.standardize_dtype(tensor.dtype), 4)
+
+
+def _inputs(model, input_shape):
+    """Symbolic tensors, one example each, in the structure that the model takes."""
+    if not model.built:
+        raise ValueError(f"{model.name} is not built; build it, or call it once, so that its layers have weights.")
+    declared = getattr(model, "inputs", None)  # of a functional or sequential model
+    if input_shape is not None:
+        inputs = _mapped(input_shape, lambda shape: keras.KerasTensor((1, *shape), declared and declared[0].dtype))
+    elif declared:
+        nested = declared[0] if isinstance(model, keras.Sequential) else model.input
+        inputs = keras.tree.map_structure(lambda x: keras.KerasTensor((1, *x.shape[1:]), x.dtype), nested)
+    else:
+        built = (model.get_build_config() or {}).get("input_shape")
+        inputs = built and _mapped(built, lambda shape: keras.KerasTensor((1, *shape[1:])))
+    if inputs is None or any(None in tensor.shape for tensor in keras.tree.flatten(inputs)):
+        raise ValueError(
+            f"{model.name} does not say the size of its input; pass input_shape, (height, width, channels) for images."
+        )
+    return inputs
+
+
+def _mapped(shapes, function):
+    if isinstance(shapes, dict):
+        return {name: _mapped(shape, function) for name, shape in shapes.items()}
+    if all(isinstance(size, int) or size is None for size in shapes):
+        return function(tuple(shapes))
+    return [_mapped(shape, function) for shape in shapes]

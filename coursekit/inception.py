@@ -1,0 +1,289 @@
+"""Inception: convolutions of several sizes side by side, and GoogLeNet, which is nine times that.
+
+Source: Szegedy et al. 2015, "Going deeper with convolutions".
+"""
+
+import functools
+import numbers
+
+import keras
+from keras import layers
+
+from coursekit.normalization import LocalResponseNormalization
+
+# The filters of GoogLeNet's modules, by name: the stage and a letter. Source: table 1.
+MODULES = {
+    "3a": dict(conv_1x1=64, reduce_3x3=96, conv_3x3=128, reduce_5x5=16, conv_5x5=32, pool_proj=32),
+    "3b": dict(conv_1x1=128, reduce_3x3=128, conv_3x3=192, reduce_5x5=32, conv_5x5=96, pool_proj=64),
+    "4a": dict(conv_1x1=192, reduce_3x3=96, conv_3x3=208, reduce_5x5=16, conv_5x5=48, pool_proj=64),
+    "4b": dict(conv_1x1=160, reduce_3x3=112, conv_3x3=224, reduce_5x5=24, conv_5x5=64, pool_proj=64),
+    "4c": dict(conv_1x1=128, reduce_3x3=128, conv_3x3=256, reduce_5x5=24, conv_5x5=64, pool_proj=64),
+    "4d": dict(conv_1x1=112, reduce_3x3=144, conv_3x3=288, reduce_5x5=32, conv_5x5=64, pool_proj=64),
+    "4e": dict(conv_1x1=256, reduce_3x3=160, conv_3x3=320, reduce_5x5=32, conv_5x5=128, pool_proj=128),
+    "5a": dict(conv_1x1=256, reduce_3x3=160, conv_3x3=320, reduce_5x5=32, conv_5x5=128, pool_proj=128),
+    "5b": dict(conv_1x1=384, reduce_3x3=192, conv_3x3=384, reduce_5x5=48, conv_5x5=128, pool_proj=128),
+}
+AUXILIARY_AFTER = ("4a", "4d")
+AUXILIARY_WEIGHT = 0.3
+
+
+def inception_module(
+    x, *, conv_1x1, reduce_3x3, conv_3x3, reduce_5x5, conv_5x5, pool_proj, normalize=None, name="inception"
+):
+    """Inception module with dimension reductions: four branches side by side, concatenated along the channels.
+
+    x: (batch, height, width, channels). conv_1x1, conv_3x3, conv_5x5: int, the filters of each size. reduce_3x3,
+    reduce_5x5: int, the 1x1 filters before the larger ones. pool_proj: int, the 1x1 filters after the max-pooling.
+    normalize: function of ``name=`` to a layer, put between every convolution and its ReLU. name: the layers' names
+    begin with it. Returns (batch, height, width, conv_1x1 + conv_3x3 + conv_5x5 + pool_proj).
+    Raises ValueError for an x of another rank, or filters that are no whole numbers above 0.
+
+    Source: figure 2(b) and section 4.
+
+    >>> x = keras.Input((28, 28, 192))
+    >>> inception_module(x, conv_1x1=64, reduce_3x3=96, conv_3x3=128, reduce_5x5=16, conv_5x5=32, pool_proj=32).shape
+    (None, 28, 28, 256)
+    """
+    _require_map(x)
+    conv = functools.partial(_conv, normalize=normalize)
+    ones = conv(x, conv_1x1, 1, name=f"{name}_conv_1x1")
+    threes = conv(x, reduce_3x3, 1, name=f"{name}_reduce_3x3")
+    threes = conv(threes, conv_3x3, 3, name=f"{name}_conv_3x3")
+    fives = conv(x, reduce_5x5, 1, name=f"{name}_reduce_5x5")
+    fives = conv(fives, conv_5x5, 5, name=f"{name}_conv_5x5")
+    pooled = layers.MaxPooling2D(3, 1, "same", name=f"{name}_pool")(x)
+    pooled = conv(pooled, pool_proj, 1, name=f"{name}_pool_proj")
+    return layers.Concatenate(name=name)([ones, threes, fives, pooled])
+
+
+def naive_inception_module(x, *, conv_1x1, conv_3x3, conv_5x5, normalize=None, name="inception"):
+    """Inception module without reductions: three convolutions and a max-pooling of x itself, concatenated.
+
+    Parameters and errors as for ``inception_module``. The pooling keeps all channels, so that the output has more than
+    the input: (batch, height, width, conv_1x1 + conv_3x3 + conv_5x5 + channels).
+
+    Source: figure 2(a).
+
+    >>> naive_inception_module(keras.Input((28, 28, 192)), conv_1x1=64, conv_3x3=128, conv_5x5=32).shape
+    (None, 28, 28, 416)
+    """
+    _require_map(x)
+    conv = functools.partial(_conv, normalize=normalize)
+    ones = conv(x, conv_1x1, 1, name=f"{name}_conv_1x1")
+    threes = conv(x, conv_3x3, 3, name=f"{name}_conv_3x3")
+    fives = conv(x, conv_5x5, 5, name=f"{name}_conv_5x5")
+    pooled = layers.MaxPooling2D(3, 1, "same", name=f"{name}_pool")(x)
+    return layers.Concatenate(name=name)([ones, threes, fives, pooled])
+
+
+def stacked_module(x, *, conv_1x1, conv_3x3, conv_5x5, normalize=None, name="stack"):
+    """The same filters as in ``naive_inception_module``, one after the other: what Inception is to be better than.
+
+    Parameters and errors as for ``inception_module``. Returns (batch, height, width, conv_5x5).
+
+    >>> stacked_module(keras.Input((28, 28, 192)), conv_1x1=64, conv_3x3=128, conv_5x5=32).shape
+    (None, 28, 28, 32)
+    """
+    _require_map(x)
+    conv = functools.partial(_conv, normalize=normalize)
+    x = conv(x, conv_1x1, 1, name=f"{name}_conv_1x1")
+    x = conv(x, conv_3x3, 3, name=f"{name}_conv_3x3")
+    x = conv(x, conv_5x5, 5, name=f"{name}_conv_5x5")
+    return layers.MaxPooling2D(3, 1, "same", name=name)(x)
+
+
+def _conv(x, filters, size, *, name, strides=1, normalize=None):
+    _require_whole(name, filters)
+    if normalize is None:
+        return layers.Conv2D(filters, size, strides, "same", activation="relu", name=name)(x)
+    x = layers.Conv2D(filters, size, strides, "same", name=name)(x)
+    return layers.ReLU(name=f"{name}_relu")(normalize(name=f"{name}_norm")(x))
+
+
+KINDS = {"reduced": inception_module, "naive": naive_inception_module, "stacked": stacked_module}
+
+
+def googlenet(input_shape=(224, 224, 3), num_classes=1000, auxiliary=True):
+    """GoogLeNet: three convolutions, nine Inception modules, global average pooling, one dense layer.
+
+    input_shape: (height, width, channels), at least 65 pixels a side with the auxiliary classifiers, 33 without.
+    auxiliary: with the two small classifiers that help to train the early layers; returns a ``WithAuxiliaryHeads``
+    then, 13,378,280 parameters with the defaults. Without them a functional model, 6,998,552. Both answer logits
+    (batch, num_classes). Layers are called ``conv1``, ``pool1``, ``norm1``, ``conv2_reduce``, ``conv2``, ``norm2``,
+    ``pool2``, ``inception_3a``, ... ``pool5``, ``dropout``, ``logits``.
+    Raises ValueError for an image too small, or a number out of range.
+
+    Source: table 1, section 5 for the auxiliary classifiers. The local response normalization, which the table leaves
+    out, stands where figure 3 has it. Its constants are not given there; these are AlexNet's.
+
+    >>> googlenet(auxiliary=False).get_layer("inception_5b").output.shape
+    (None, 7, 7, 1024)
+    """
+    _require_images(input_shape, num_classes, smallest=65 if auxiliary else 33)
+    x = inputs = keras.Input(input_shape)
+    x = _conv(x, 64, 7, strides=2, name="conv1")
+    x = LocalResponseNormalization(name="norm1")(_pool(x, 1))
+    x = _conv(x, 64, 1, name="conv2_reduce")
+    x = _conv(x, 192, 3, name="conv2")
+    x = _pool(LocalResponseNormalization(name="norm2")(x), 2)
+    return _classifier(inputs, x, MODULES, num_classes, inception_module, auxiliary)
+
+
+def small_googlenet(
+    input_shape=(32, 32, 3),
+    num_classes=10,
+    *,
+    width=0.25,
+    kind="reduced",
+    normalization="batch",
+    modules=tuple(MODULES),
+    auxiliary=False,
+    dropout=0.4,
+):
+    """A GoogLeNet for small images: strides and filters of the first layers fit them, every width is a share of its.
+
+    input_shape: (height, width, channels); 32 pixels become 16, 8 and 4 in the three stages of modules. width: float,
+    the share of the paper's filters that every convolution has. kind: a name in ``KINDS``, the modules: ``"reduced"``,
+    ``"naive"``, or ``"stacked"``. normalization: ``"batch"`` after every convolution, ``"lrn"`` where the paper has it,
+    or None. modules: names in ``MODULES``, in their order. auxiliary: as for ``googlenet``. dropout: float.
+
+    Returns as ``googlenet`` does. Raises ValueError for an image too small, an unknown name, a number out of range.
+
+    >>> small_googlenet((28, 28, 1), width=0.125, modules=("3a", "4a", "5a")).get_layer("inception_5a").output.shape
+    (None, 4, 4, 104)
+    """
+    _require_images(input_shape, num_classes, smallest=25 if auxiliary else 8)
+    _require_choice("kind", kind, KINDS)
+    _require_choice("normalization", normalization, ("batch", "lrn", None))
+    for name in modules:
+        _require_choice("modules", name, MODULES)
+    if not 0 < width <= 1:
+        raise ValueError(f"width is {width!r}; it must be greater than 0 and at most 1, which is the paper's.")
+    if not 0 <= dropout < 1:
+        raise ValueError(f"dropout is {dropout!r}; it must be from 0, which drops nothing, to less than 1.")
+    normalize = functools.partial(layers.BatchNormalization, momentum=0.9) if normalization == "batch" else None
+    respond = LocalResponseNormalization if normalization == "lrn" else layers.Identity
+    module = functools.partial(KINDS[kind], normalize=normalize)
+    widths = {name: _scaled(MODULES[name], width, kind) for name in modules}
+
+    x = inputs = keras.Input(input_shape)
+    x = _conv(x, round(64 * width) or 1, 3, name="conv1", normalize=normalize)
+    x = respond(name="norm1")(_pool(x, 1))
+    x = _conv(x, round(192 * width) or 1, 3, name="conv2", normalize=normalize)
+    x = respond(name="norm2")(x)
+    return _classifier(inputs, x, widths, num_classes, module, auxiliary, dropout, width)
+
+
+def _scaled(widths, share, kind):
+    """Without reductions, only the three sizes are left."""
+    kept = widths if kind == "reduced" else ("conv_1x1", "conv_3x3", "conv_5x5")
+    return {name: round(widths[name] * share) or 1 for name in kept}
+
+
+def _pool(x, number):
+    return layers.MaxPooling2D(3, 2, "same", name=f"pool{number}")(x)
+
+
+def _classifier(inputs, x, modules, num_classes, module, auxiliary, dropout=0.4, width=1.0):
+    """The modules, a max-pooling where the next stage begins, and the classifier on top."""
+    heads = []
+    stage = next(iter(modules))[0]
+    for name, widths in modules.items():
+        if name[0] != stage:
+            x, stage = _pool(x, stage), name[0]
+        x = module(x, **widths, name=f"inception_{name}")
+        if auxiliary and name in AUXILIARY_AFTER:
+            heads.append(_auxiliary_classifier(x, num_classes, width, f"auxiliary_{name}"))
+    x = layers.GlobalAveragePooling2D(name="pool5")(x)
+    x = layers.Dropout(dropout, name="dropout")(x)
+    logits = layers.Dense(num_classes, name="logits")(x)
+    network = keras.Model(inputs, [logits, *heads] if auxiliary else logits, name="googlenet")
+    return WithAuxiliaryHeads(network) if auxiliary else network
+
+
+def _auxiliary_classifier(x, num_classes, width, name):
+    x = layers.AveragePooling2D(5, 3, name=f"{name}_pool")(x)
+    x = _conv(x, round(128 * width) or 1, 1, name=f"{name}_conv")
+    x = layers.Flatten(name=f"{name}_flatten")(x)
+    x = layers.Dense(round(1024 * width) or 1, activation="relu", name=f"{name}_dense")(x)
+    x = layers.Dropout(0.7, name=f"{name}_dropout")(x)
+    return layers.Dense(num_classes, name=name)(x)
+
+
+@keras.saving.register_keras_serializable("coursekit")
+class WithAuxiliaryHeads(keras.Model):
+    """A classifier that trains with further heads, and answers without them.
+
+    network: functional model from x to a list of logits, the classifier's first. ``compile`` it with one loss and
+    ``fit`` it on one y, as any other: in training, the loss of every further head counts 0.3 times as much. Metrics,
+    ``evaluate`` and ``predict`` are the classifier's alone. ``network`` has all the heads, and ``classifier`` is the
+    functional model without them, on the same weights: what you ship.
+    Raises ValueError for a network with a single output.
+
+    Source: Szegedy et al. 2015, section 5.
+
+    >>> x = keras.Input((4,))
+    >>> model = WithAuxiliaryHeads(keras.Model(x, [layers.Dense(3)(layers.Dense(2)(x)), layers.Dense(3)(x)]))
+    >>> model.compile("sgd", "sparse_categorical_crossentropy")
+    >>> model(keras.ops.ones((5, 4))).shape
+    (5, 3)
+    """
+
+    def __init__(self, network, **options):
+        super().__init__(**options)
+        if len(network.outputs) < 2:
+            raise ValueError(f"{network.name} has a single output; auxiliary heads are further ones.")
+        self.network = network
+        self.classifier = keras.Model(network.inputs, network.outputs[0], name="classifier")
+        self.build(self.classifier.input_shape)
+
+    def call(self, x, training=False):
+        return self.network(x, training=True) if training else self.classifier(x, training=False)
+
+    def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
+        logits, *of_heads = keras.tree.flatten(y_pred)
+        loss = super().compute_loss(x, y, logits, sample_weight, training)
+        return loss + AUXILIARY_WEIGHT * sum(self._head_loss(y, head, sample_weight) for head in of_heads)
+
+    def _head_loss(self, y, logits, sample_weight):
+        loss = keras.losses.get(self.loss)
+        if not isinstance(loss, keras.losses.Loss):  # a function, which averages nothing
+            loss = keras.losses.LossFunctionWrapper(loss)
+        return loss(y, logits, sample_weight)
+
+    def compute_metrics(self, x, y, y_pred, sample_weight=None):
+        return super().compute_metrics(x, y, keras.tree.flatten(y_pred)[0], sample_weight)
+
+    def get_config(self):
+        return {"network": keras.saving.serialize_keras_object(self.network), "name": self.name}
+
+    @classmethod
+    def from_config(cls, config):
+        return cls(keras.saving.deserialize_keras_object(config["network"]), name=config["name"])
+
+
+def _require_map(x):
+    if len(x.shape) != 4:
+        raise ValueError(f"The input has shape {tuple(x.shape)}; it must be (batch, height, width, channels).")
+
+
+def _require_images(input_shape, num_classes, smallest):
+    if len(input_shape) != 3 or not all(_is_whole(size) and size > 0 for size in input_shape):
+        raise ValueError(f"input_shape is {input_shape!r}; it must be (height, width, channels).")
+    if min(input_shape[:2]) < smallest:
+        raise ValueError(f"input_shape is {input_shape!r}; this network needs at least {smallest} pixels a side.")
+    _require_whole("num_classes", num_classes)
+
+
+def _require_whole(name, number):
+    if not _is_whole(number) or number < 1:
+        raise ValueError(f"{name} is {number!r}; it must be a whole number greater than 0.")
+
+
+def _is_whole(number):
+    return isinstance(number, numbers.Integral) and not isinstance(number, bool)
+
+
+def _require_choice(name, value, choices):
+    if value not in choices:
+        raise ValueError(f"{name} has {value!r}; choose from {', '.join(map(repr, choices))}.")
