@@ -155,8 +155,7 @@ def small_googlenet(
     _require_images(input_shape, num_classes, smallest=25 if auxiliary else 8)
     _require_choice("kind", kind, KINDS)
     _require_choice("normalization", normalization, ("batch", "lrn", None))
-    for name in modules:
-        _require_choice("modules", name, MODULES)
+    _require_modules(modules, auxiliary)
     if not 0 < width <= 1:
         raise ValueError(f"width is {width!r}; it must be greater than 0 and at most 1, which is the paper's.")
     if not 0 <= dropout < 1:
@@ -234,7 +233,7 @@ class WithAuxiliaryHeads(keras.Model):
         if len(network.outputs) < 2:
             raise ValueError(f"{network.name} has a single output; auxiliary heads are further ones.")
         self.network = network
-        self.classifier = keras.Model(network.inputs, network.outputs[0], name="classifier")
+        self.classifier = keras.Model(network.input, network.outputs[0], name="classifier")
         self.build(self.classifier.input_shape)
 
     def call(self, x, training=False):
@@ -243,13 +242,10 @@ class WithAuxiliaryHeads(keras.Model):
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
         logits, *of_heads = keras.tree.flatten(y_pred)
         loss = super().compute_loss(x, y, logits, sample_weight, training)
-        return loss + AUXILIARY_WEIGHT * sum(self._head_loss(y, head, sample_weight) for head in of_heads)
-
-    def _head_loss(self, y, logits, sample_weight):
-        loss = keras.losses.get(self.loss)
-        if not isinstance(loss, keras.losses.Loss):  # a function, which averages nothing
-            loss = keras.losses.LossFunctionWrapper(loss)
-        return loss(y, logits, sample_weight)
+        of_head = keras.losses.get(self.loss)
+        if not isinstance(of_head, keras.losses.Loss):
+            of_head = _AveragedLoss(of_head)
+        return loss + AUXILIARY_WEIGHT * sum(of_head(y, head, sample_weight) for head in of_heads)
 
     def compute_metrics(self, x, y, y_pred, sample_weight=None):
         return super().compute_metrics(x, y, keras.tree.flatten(y_pred)[0], sample_weight)
@@ -260,6 +256,14 @@ class WithAuxiliaryHeads(keras.Model):
     @classmethod
     def from_config(cls, config):
         return cls(keras.saving.deserialize_keras_object(config["network"]), name=config["name"])
+
+
+class _AveragedLoss(keras.losses.Loss):
+    """A loss function of Keras, which answers one number an example."""
+
+    def __init__(self, function):
+        super().__init__(name="auxiliary_loss")
+        self.call = function
 
 
 def _require_map(x):
@@ -273,6 +277,17 @@ def _require_images(input_shape, num_classes, smallest):
     if min(input_shape[:2]) < smallest:
         raise ValueError(f"input_shape is {input_shape!r}; this network needs at least {smallest} pixels a side.")
     _require_whole("num_classes", num_classes)
+
+
+def _require_modules(modules, auxiliary):
+    if not modules:
+        raise ValueError("modules is empty; name at least one.")
+    for name in modules:
+        _require_choice("modules", name, MODULES)
+    if list(modules) != sorted(set(modules)):
+        raise ValueError(f"modules is {modules!r}; name every module once, in the paper's order.")
+    if auxiliary and not set(modules) & set(AUXILIARY_AFTER):
+        raise ValueError(f"An auxiliary classifier needs one of the modules {', '.join(AUXILIARY_AFTER)}.")
 
 
 def _require_whole(name, number):
