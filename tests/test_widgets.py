@@ -22,7 +22,9 @@ from test_gan_widgets import latent_explorer
 from coursekit import normalization
 from coursekit.widgets import (
     BatchExplorer,
+    BottleneckExplorer,
     GanPlayground,
+    InceptionDesigner,
     Interrupted,
     LrnExplorer,
     Quiz,
@@ -45,7 +47,15 @@ def results(seed=0, frozen=(0, 1, 2, 3, 4, 5, 6), labels=(2, 5, 10, 50), seeds=3
 
 
 def test_docstrings():
-    for name in ("base", "gan_explorers", "normalization_explorers", "quiz", "transfer_explorer", "your_turn"):
+    for name in (
+        "base",
+        "gan_explorers",
+        "inception_explorers",
+        "normalization_explorers",
+        "quiz",
+        "transfer_explorer",
+        "your_turn",
+    ):
         assert doctest.testmod(import_module(f"coursekit.widgets.{name}")).failed == 0
 
 
@@ -110,8 +120,8 @@ def panel(run=lambda progress, **settings: settings, **controls):
 
 def displays():
     explorers = [TransferExplorer({"digits": results()}), LrnExplorer(), BatchExplorer([1, 2, 3, 10])]
-    gans = [GanPlayground(), latent_explorer()]
-    return [Quiz("transfer-scarce-freeze"), *explorers, *gans, panel()]
+    explorers += [GanPlayground(), latent_explorer(), BottleneckExplorer(), InceptionDesigner()]
+    return [Quiz("transfer-scarce-freeze"), *explorers, panel()]
 
 
 def html_of(widget):

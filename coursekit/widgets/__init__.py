@@ -5,6 +5,7 @@ static page and Jupyter. The "your turn" panel trains for real and needs one.
 """
 
 from coursekit.widgets.gan_explorers import GanPlayground, LatentExplorer
+from coursekit.widgets.inception_explorers import BottleneckExplorer, InceptionDesigner
 from coursekit.widgets.normalization_explorers import BatchExplorer, LrnExplorer
 from coursekit.widgets.quiz import Quiz
 from coursekit.widgets.transfer_explorer import TransferExplorer
@@ -12,7 +13,9 @@ from coursekit.widgets.your_turn import Interrupted, YourTurn
 
 __all__ = [
     "BatchExplorer",
+    "BottleneckExplorer",
     "GanPlayground",
+    "InceptionDesigner",
     "Interrupted",
     "LatentExplorer",
     "LrnExplorer",
