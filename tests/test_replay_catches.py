@@ -37,11 +37,17 @@ GANS = "book/03-gans.ipynb"
 SIX_STEPS = "claim-six-steps"
 PART_1 = "claim-part1-only-d"
 
+INCEPTION = "book/04-inception.ipynb"
+COUNT = "claim-direct"
+PARALLEL = "claim-parallel"
+REDUCTION = "claim-reduction"
+
 # What these cells say does not depend on how long anything trains; after the first chapter they train next to nothing.
 SHORTEST = {
     TRANSFER: {"images_per_run": "64", "seeds": "3", "source_epochs": "1"},
     NORMALIZATION: {},
     GANS: {"blob_steps": "10", "blob_seeds": "3"},
+    INCEPTION: {"images_per_run": "64", "seeds": "3"},
 }
 
 # Each gives the chapter's module a classic bug.
@@ -76,6 +82,29 @@ class GAN(GAN):
 GENERATOR_WANTS_TO_BE_CAUGHT = """
 def generator_loss(on_fake, loss="non_saturating"):
     return -ops.mean(ops.log_sigmoid(-on_fake))
+"""
+
+FLOPS_FOR_MULTIPLICATIONS = """
+_multiplications = multiplications
+
+
+def multiplications(model, input_shape=None):
+    return 2 * _multiplications(model, input_shape)
+"""
+BRANCHES_IN_ANOTHER_ORDER = """
+class Backwards(layers.Concatenate):
+    def call(self, branches):
+        return super().call(branches[::-1])
+
+
+layers.Concatenate = Backwards
+"""
+REDUCTIONS_THAT_REDUCE_NOTHING = """
+def inception_module(x, *, reduce_3x3, reduce_5x5, _narrow=inception_module, **others):
+    return _narrow(x, reduce_3x3=x.shape[-1], reduce_5x5=x.shape[-1], **others)
+
+
+KINDS["reduced"] = inception_module
 """
 
 
@@ -146,6 +175,7 @@ def test_as_committed_they_pass(tmp_path):
     assert Copy(tmp_path / "1", TRANSFER, FROZEN, UNFROZEN).replay() == 0
     assert Copy(tmp_path / "2", NORMALIZATION, FORMULA, TWINS).replay() == 0
     assert Copy(tmp_path / "3", GANS, SIX_STEPS, PART_1).replay() == 0
+    assert Copy(tmp_path / "4", INCEPTION, COUNT, PARALLEL, REDUCTION).replay() == 0
 
 
 BUGS = {
@@ -156,6 +186,9 @@ BUGS = {
     "a momentum the wrong way round": (NORMALIZATION, TWINS, "normalization", MOMENTUM_THE_WRONG_WAY_ROUND, 1),
     "an idle generator that moves its averages": (GANS, PART_1, "gan", IDLE_GENERATOR_MOVES_ITS_AVERAGES, 1),
     "a generator that wants to be caught": (GANS, SIX_STEPS, "gan", GENERATOR_WANTS_TO_BE_CAUGHT, 1),
+    "FLOPs for multiplications": (INCEPTION, COUNT, "cost", FLOPS_FOR_MULTIPLICATIONS, 1),
+    "branches in another order": (INCEPTION, PARALLEL, "inception", BRANCHES_IN_ANOTHER_ORDER, 1),
+    "reductions that reduce nothing": (INCEPTION, REDUCTION, "inception", REDUCTIONS_THAT_REDUCE_NOTHING, 1),
 }
 
 
@@ -173,6 +206,17 @@ def test_the_panel_of_the_gan_chapter_trains_and_draws(tmp_path):
     copy.notebook.cells.append(
         new_code_cell(
             'draw([({"noise": "normal"}, your_run(lambda done: None, "normal", 3e-3, 3e-3))])', execution_count=1
+        )
+    )
+    assert copy.replay() == 0
+
+
+@pytest.mark.replay
+def test_the_panel_of_the_inception_chapter_trains_and_draws(tmp_path):
+    copy = Copy(tmp_path, INCEPTION, "your-turn")
+    copy.notebook.cells.append(
+        new_code_cell(
+            'draw([({"kind": "stacked"}, your_run(lambda done: None, "stacked", 1, 1e-2))])', execution_count=1
         )
     )
     assert copy.replay() == 0
