@@ -138,13 +138,11 @@ class Summary:
         return pd.DataFrame(self.rows, columns=[field.name for field in dataclasses.fields(Row)])
 
     def _repr_html_(self):
-        cells = [[html.escape(cell) for cell in row] for row in self._cells()]
-        head = "".join(f"<th>{column}</th>" for column in _COLUMNS)
-        body = "".join(f"<tr>{''.join(f'<td>{cell}</td>' for cell in row)}</tr>" for row in cells)
-        notes = "".join(f"<p>{html.escape(note)}</p>" for note in self._notes())
         caption = f"<caption>Cost of {html.escape(self.model)}, one example</caption>"
-        table = f"<table>{caption}<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
-        return f'<div class="ck-cost">{table}{notes}</div>'
+        body = "".join(_html_row("td", cells) for cells in self._cells())
+        table = f"<table>{caption}<thead>{_html_row('th', _COLUMNS)}</thead><tbody>{body}</tbody></table>"
+        notes = "".join(f"<p>{html.escape(note)}</p>" for note in self._notes())
+        return f'<div style="overflow-x: auto" tabindex="0">{table}{notes}</div>'
 
     def __rich__(self):
         from rich.console import Group
@@ -188,6 +186,16 @@ class Summary:
                 f"Counted are the layers inside {', '.join(self.containers)}; what its own code multiplies between "
                 "them is not."
             )
+
+
+def _html_row(tag, cells):
+    """Names stand to the left, numbers to the right."""
+    sides = ("left" if number < 2 else "right" for number in range(len(cells)))
+    marked = (
+        f'<{tag} style="text-align: {side}">{html.escape(cell)}</{tag}>'
+        for side, cell in zip(sides, cells, strict=True)
+    )
+    return f"<tr>{''.join(marked)}</tr>"
 
 
 def _shown_shape(shape):

@@ -148,6 +148,7 @@ def test_layers_that_multiply_nothing_cost_nothing():
     names = "BatchNormalization ReLU MaxPooling2D ZeroPadding2D UpSampling2D GlobalAveragePooling2D Identity"
     stack = [*(getattr(layers, name)() for name in names.split()), layers.Dropout(0.5)]
     assert cost.multiplications(sequential(*stack, shape=(8, 8, 3))) == 0
+    assert cost.multiplications(sequential(layers.Embedding(10, 4), shape=(7,))) == 0
 
 
 # Networks that nobody here wrote
@@ -404,6 +405,48 @@ def test_branches_that_look_to_different_sides_add_up():
     assert dependence(model)[1] == [(19, 23)]
 
 
+@pytest.mark.parametrize(
+    ("branch", "others"),
+    [
+        # A causal convolution looks back only; a shift in the one branch widens what the sum sees.
+        (lambda x: layers.Conv1D(1, 4, padding="causal")(x), lambda x: layers.Conv1D(1, 3, padding="same")(x)),
+        (lambda x: layers.Cropping1D((4, 0))(x), lambda x: layers.Cropping1D((0, 4))(x)),
+        (lambda x: layers.ZeroPadding1D((4, 0))(x), lambda x: layers.ZeroPadding1D((0, 4))(x)),
+        (lambda x: layers.UpSampling1D(2)(layers.Conv1D(1, 3, 2, "same")(x)), lambda x: layers.Conv1D(1, 2)(padded(x))),
+    ],
+)
+def test_a_sum_of_shifted_branches_sees_all_of_them(branch, others):
+    x = keras.Input((40, 1))
+    model = keras.Model(x, layers.Add()([branch(x), others(x)]))
+    (field,) = cost.summary(model).rows[-1].receptive_field
+    seen = []
+    for shift in (0, 2):  # enlarged, values are at one of two places of what they came from
+        cropped = layers.Cropping1D((shift, 0))(model.output)
+        seen += [last - first for _, [(first, last)] in [dependence(keras.Model(x, cropped))]]
+    assert max(seen) == field
+
+
+def padded(x):
+    return layers.ZeroPadding1D((0, 1))(x)
+
+
+def test_the_field_of_an_enlarged_image():
+    def fields(interpolation):
+        stack = [layers.Conv2D(1, 3, 2, "same"), layers.UpSampling2D(2, interpolation=interpolation)]
+        stack.append(layers.Conv2D(1, 3, padding="same"))
+        return [row.receptive_field for row in cost.summary(sequential(*stack, shape=(20, 20, 1))).rows]
+
+    assert fields("nearest") == [(3, 3), (3, 3), (5, 5)]
+    assert fields("bilinear") == [(3, 3), (5, 5), (7, 7)]
+
+
+def test_maps_of_different_strides_have_no_common_field_afterwards():
+    x = keras.Input((8, 1))
+    y = layers.Concatenate(axis=1)([layers.Conv1D(1, 1, 2)(x), layers.Conv1D(1, 3)(x)])
+    model = keras.Model(x, layers.Conv1D(1, 3)(y))
+    assert [row.receptive_field for row in cost.summary(model).rows[-2:]] == [(3,), None]
+
+
 @pytest.mark.parametrize("padding", ["same", "valid"])
 @pytest.mark.parametrize(("length", "strides"), [(2, 2), (3, 2), (4, 2), (5, 3), (3, 1)])
 def test_the_field_of_a_transposed_convolution_is_what_its_values_see_at_most(length, strides, padding):
@@ -425,6 +468,7 @@ def test_what_sees_everything_and_what_is_not_known():
     everything = (cost.WHOLE,) * 2
     assert fields(layers.GlobalAveragePooling2D(), layers.Dense(3)) == [everything] * 2
     assert fields(layers.Flatten(), layers.Dense(3)) == [(1, 1), everything]
+    assert fields(layers.GroupNormalization(1), layers.Conv2D(1, 3)) == [everything] * 2
     assert fields(layers.Dense(3)) == [(1, 1)]
     assert fields(layers.Reshape((9, 8, 2)), layers.Conv2D(1, 3)) == [(1, 1), None]
     assert cost.summary(sequential(layers.Dense(2), shape=(3,))).rows[0].receptive_field == ()
