@@ -10,16 +10,32 @@ import contextlib
 import dataclasses
 import functools
 import html
+import inspect
 import io
 import math
+import numbers
+import threading
+import warnings
 
 import keras
+import numpy as np
 from keras import layers, ops
 
 from coursekit import cost_rules
 from coursekit.cost_rules import WHOLE, Rule, Traced
 
-__all__ = ["RULES", "WHOLE", "Row", "Rule", "Summary", "Traced", "multiplications", "parameters", "summary"]
+__all__ = [
+    "CONTAINERS",
+    "RULES",
+    "WHOLE",
+    "Row",
+    "Rule",
+    "Summary",
+    "Traced",
+    "multiplications",
+    "parameters",
+    "summary",
+]
 
 # How to count a layer. A further one is one entry: cost.RULES[MyLayer] = cost.Rule(multiplications, field). Subclasses
 # are meant too, unless they have a ``call`` of their own.
@@ -30,7 +46,8 @@ _COLUMNS = ("layer", "type", "output shape", "multiplications", "parameters", "a
 def multiplications(model, input_shape=None):
     """How many multiplications a model needs for one example, an int. Parameters as for ``summary``.
 
-    Raises ValueError as ``summary`` does, and for a layer that has no rule in ``RULES``.
+    Raises ValueError as ``summary`` does, and for a layer that has no rule in ``RULES``. Warns of a layer with code of
+    its own around other layers, whose multiplications are not seen.
 
     >>> multiplications(keras.Sequential([keras.Input((28, 28, 192)), layers.Conv2D(32, 5, padding="same")]))
     120422400
@@ -41,19 +58,20 @@ def multiplications(model, input_shape=None):
             f"{model.name} has layers that cost does not know: {', '.join(counted.unknown)}; cost.summary counts the "
             "others, and an entry in cost.RULES teaches it one."
         )
+    for note in counted.notes:
+        warnings.warn(note, stacklevel=2)
     return counted.multiplications
 
 
 def parameters(model):
     """How many numbers a built model has as weights, an int; weights that layers share count once.
 
-    Raises ValueError for a model that is not built.
+    Raises ValueError for what is no Keras model, or not built.
 
     >>> parameters(keras.Sequential([keras.Input((28, 28, 192)), layers.Conv2D(32, 5)]))
     153632
     """
-    if not model.built:
-        raise ValueError(f"{model.name} has no weights yet; build it, or call it once.")
+    _require_built(model)
     return sum(map(cost_rules.size, model.weights))
 
 
@@ -63,22 +81,24 @@ def summary(model, input_shape=None):
     model: functional, sequential, nested, or subclassed and built. It is followed through one symbolic call in
     inference: nothing is computed and no weight changes. input_shape: without the batch, (height, width, channels) for
     instance, or a list or dict of shapes; only for a model that does not say it. Returns a ``Summary``.
-    Raises ValueError for what is no Keras model, whose input has no known shape, or which cannot be called on it.
+    Raises ValueError for what is no Keras model, whose input has no known shape, or which cannot be called on it, and
+    for a rule that fails.
 
     >>> bottleneck = [layers.Conv2D(16, 1), layers.Conv2D(32, 5, padding="same")]
     >>> model = keras.Sequential([keras.Input((28, 28, 192)), *bottleneck])
     >>> [row.multiplications for row in summary(model).rows]
     [2408448, 10035200]
     """
-    if not isinstance(model, layers.Layer):
-        raise ValueError(f"{model!r} is no Keras model or layer.")
+    _require_built(model)
     trace, inputs = _Trace(model), _inputs(model, input_shape)
     try:
         trace.compute_output_spec(inputs)
     except Exception as error:
+        if trace.broken_rule:
+            raise ValueError(f"The rule in cost.RULES for {trace.broken_rule} fails.") from error
         shapes = ", ".join(str(tuple(tensor.shape)[1:]) for tensor in keras.tree.flatten(inputs))
         raise ValueError(f"{model.name} cannot be called on one example of shape {shapes}.") from error
-    return Summary(model.name, (*trace.rows, *_never_called(model, trace.counted)), tuple(trace.containers))
+    return Summary(model.name, (*trace.rows, *trace.rows_of_the_rest()), tuple(trace.containers))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -86,7 +106,8 @@ class Row:
     """One call of one layer. A layer that is called again has a row each time, with its parameters in the first.
 
     output_shape: without the batch; a list of shapes where there are several outputs. multiplications: None for a layer
-    that is not known. activation_bytes: of the output, which training keeps for the backward pass. receptive_field:
+    that is not known. activation_bytes: of the output, which training keeps for the backward pass; what a
+    layer keeps inside, such as the scores of an attention, is not in it. receptive_field:
     pixels along each axis of the input that one value depends on; ``WHOLE``; or None where that is not known.
     """
 
@@ -141,7 +162,7 @@ class Summary:
         caption = f"<caption>Cost of {html.escape(self.model)}, one example</caption>"
         body = "".join(_html_row("td", cells) for cells in self._cells())
         table = f"<table>{caption}<thead>{_html_row('th', _COLUMNS)}</thead><tbody>{body}</tbody></table>"
-        notes = "".join(f"<p>{html.escape(note)}</p>" for note in self._notes())
+        notes = "".join(f"<p>{html.escape(note)}</p>" for note in self.notes)
         return f'<div style="overflow-x: auto" tabindex="0">{table}{notes}</div>'
 
     def __rich__(self):
@@ -149,12 +170,12 @@ class Summary:
         from rich.markup import escape
         from rich.table import Table
 
-        table = Table(title=f"Cost of {self.model}, one example")
+        table = Table(title=escape(f"Cost of {self.model}, one example"))
         for column in _COLUMNS:
             table.add_column(column, justify="left" if column in ("layer", "type") else "right")
         for row in self._cells():
             table.add_row(*map(escape, row))
-        return Group(table, *self._notes())
+        return Group(table, *map(escape, self.notes))
 
     def __str__(self):
         from rich.console import Console
@@ -178,14 +199,18 @@ class Summary:
         total = (f"{least}{self.multiplications:,}", f"{self.parameters:,}", _shown_bytes(self.activation_bytes))
         yield ("total", "", "", *total, "")
 
-    def _notes(self):
+    @property
+    def notes(self):
+        """What has not been counted, a list of sentences."""
+        notes = []
         if self.unknown:
-            yield f"Not counted, because cost does not know them: {', '.join(self.unknown)}."
+            notes.append(f"Not counted, because cost does not know them: {', '.join(self.unknown)}.")
         if self.containers:
-            yield (
-                f"Counted are the layers inside {', '.join(self.containers)}; what its own code multiplies between "
-                "them is not."
+            notes.append(
+                f"Counted are the layers inside {', '.join(self.containers)}, once for each call; what its own code "
+                "multiplies between them is not."
             )
+        return notes
 
 
 def _html_row(tag, cells):
@@ -230,17 +255,21 @@ class _Trace(keras.Operation):
     def __init__(self, model):
         super().__init__()
         self.model = model
+        self.broken_rule = None
 
     def call(self, inputs):
         self.rows = []
-        self.containers = {}  # types, in order
+        self.containers = {}  # types of layers with code of their own around others, in order
         self.counted = set()  # ids of weights
+        self.unseen = set()  # ids of weights that such a layer may have used by itself
         self.stack = []  # the layers that are being called, outermost first, and their inputs
         self.quiet = False  # inside a layer that has a rule
         self.fields = {}  # id of a tensor: the tensor, so that no other gets its id, and its receptive field
+        self.batch = None
         for tensor in _tensors(inputs):
+            self.batch = self.batch or tensor.shape[0]
             self.fields[id(tensor)] = tensor, (cost_rules.Span(),) * max(len(tensor.shape) - 2, 0)
-        with _replaced(layers.Layer, self._follow), _replaced(keras.Operation, self._follow_operation):
+        with _LOCK, _replaced(layers.Layer, self._follow), _replaced(keras.Operation, self._follow_operation):
             self.model(inputs, training=False)
         del self.fields
 
@@ -253,7 +282,7 @@ class _Trace(keras.Operation):
         if self.quiet:
             return original(layer, *args, **kwargs)
         rule = cost_rules.find(layer)
-        inputs = [Traced(tuple(x.shape), self._field(x)) for x in _tensors((args, kwargs))]
+        inputs = [Traced(tuple(x.shape), self._field(x)) for x in _tensors(_in_order(layer, args, kwargs))]
         rows_before = len(self.rows)
         self.stack.append((layer, inputs))
         name = "/".join(each.name for each, _ in self.stack[1:]) or layer.name
@@ -263,8 +292,8 @@ class _Trace(keras.Operation):
         finally:
             self.quiet = False
             self.stack.pop()
-        if rule is None and len(self.rows) > rows_before:
-            self._leave_container(name, layer)
+        if rule is None and (len(self.rows) > rows_before or _only_calls_layers(layer)):
+            self._leave_container(name, layer, inputs, _tensors(result))
         else:
             self._add(name, layer, rule, getattr(layer, "weights", []), inputs, _tensors(result))
         return result
@@ -274,59 +303,103 @@ class _Trace(keras.Operation):
             return self.fields[id(tensor)][1]
         # What a functional model is given, it may cast to the type of its input.
         layer, inputs = self.stack[-1]
-        return cost_rules.union(layer, inputs, []) if _only_calls_layers(layer) else None
+        fields = {traced.field for traced in inputs}
+        return fields.pop() if _is_functional(layer) and len(fields) == 1 else None
 
-    def _leave_container(self, name, layer):
+    def _leave_container(self, name, layer, inputs, outputs):
         """The layers of which this one consists have been counted; its own code and weights have not."""
+        field = cost_rules.everything(layer, inputs, []) if type(layer) is layers.Bidirectional else None
+        for x in outputs:
+            self.fields.setdefault(id(x), (x, field))
         if not _only_calls_layers(layer):
             self.containers[type(layer).__name__] = None
-            own = [weight for weight in layer.weights if weight.path.rpartition("/")[0] == layer.path]
+            self.unseen |= {id(weight) for weight in layer.weights}
+            own = _own_weights(layer)
             if own:
                 self._add(name, layer, None, own, [], [])
 
     def _add(self, name, layer, rule, weights, inputs, tensors):
         outputs = [Traced(tuple(x.shape)) for x in tensors]
-        multiplied, field = (each(layer, inputs, outputs) for each in rule) if rule else (None, None)
+        multiplied, field = self._apply(rule, layer, inputs, outputs) if rule else (None, None)
         self.fields |= {id(x): (x, field) for x in tensors}
         weights = [weight for weight in weights if id(weight) not in self.counted]
         self.counted |= {id(weight) for weight in weights}
-        shapes = [shape[1:] for shape, _ in outputs]
+        shapes = [shape[1:] if shape[:1] == (self.batch,) else shape for shape, _ in outputs]
         self.rows.append(
             Row(
                 layer=name,
                 type=type(layer).__name__,
                 output_shape=shapes[0] if len(shapes) == 1 else shapes,
-                multiplications=multiplied,
+                multiplications=multiplied if multiplied is None else multiplied // self.batch,
                 parameters=sum(map(cost_rules.size, weights)),
-                activation_bytes=sum(math.prod(x.shape) * _bytes(x) for x in tensors),
+                activation_bytes=sum(math.prod(x.shape) * _bytes(x) for x in tensors) // self.batch,
                 receptive_field=field and tuple(s.size if s.size == WHOLE else math.ceil(s.size) for s in field),
             )
         )
 
+    def _apply(self, rule, *arguments):
+        self.broken_rule = type(arguments[0]).__name__
+        answers = [each(*arguments) for each in rule]
+        self.broken_rule = None
+        return answers
+
+    def rows_of_the_rest(self):
+        """A row for every layer whose weights no call has used, such as a head that only training needs. Where a layer
+        with code of its own may have used them in another way, what they cost is not known.
+        """
+        left = {}
+        for weight in self.model.weights:
+            if id(weight) not in self.counted:
+                unseen = id(weight) in self.unseen
+                left.setdefault((weight.path.rpartition("/")[0], unseen), []).append(weight)
+        for (path, unseen), weights in left.items():
+            size = sum(map(cost_rules.size, weights))
+            yield Row(path, "not seen" if unseen else "not called", (), None if unseen else 0, size, 0, None)
+
+
+# Two summaries at once would each put back what the other has replaced.
+_LOCK = threading.RLock()
+
 
 @contextlib.contextmanager
 def _replaced(cls, follow):
-    original = cls.__call__
-    cls.__call__ = lambda *args, **kwargs: follow(original, *args, **kwargs)
+    """Only in this thread: others call layers as ever."""
+    original, thread = cls.__call__, threading.get_ident()
+
+    def call(self, *args, **kwargs):
+        here = threading.get_ident() == thread
+        return follow(original, self, *args, **kwargs) if here else original(self, *args, **kwargs)
+
+    cls.__call__ = call
     try:
         yield
     finally:
         cls.__call__ = original
 
 
+def _in_order(layer, args, kwargs):
+    """The arguments in the order in which ``call`` names them; keywords may come in any."""
+    try:
+        return list(inspect.signature(layer.call).bind(*args, **kwargs).arguments.values())
+    except TypeError:  # an argument that only Keras itself takes
+        return [args, kwargs]
+
+
+def _is_functional(layer):
+    return type(layer).call.__module__.startswith("keras.src.models")
+
+
+# Layers that do nothing but call others. A further one is one entry: cost.CONTAINERS.add(MyModel).
+CONTAINERS = {layers.Bidirectional}
+
+
 def _only_calls_layers(layer):
-    """Whether a container is a functional or sequential model, or runs a layer in both directions."""
-    return type(layer).call.__module__.startswith("keras.src.models") or type(layer) is layers.Bidirectional
+    return _is_functional(layer) or type(layer) in CONTAINERS
 
 
-def _never_called(model, counted):
-    """A row for every layer whose weights no call has used, such as a head that only training needs."""
-    left = {}
-    for weight in model.weights:
-        if id(weight) not in counted:
-            left.setdefault(weight.path.rpartition("/")[0], []).append(weight)
-    for path, weights in left.items():
-        yield Row(path, "not called", (), 0, sum(map(cost_rules.size, weights)), 0, None)
+def _own_weights(layer):
+    of_others = {id(weight) for each in layer._flatten_layers(include_self=False) for weight in each.weights}
+    return [weight for weight in layer.weights if id(weight) not in of_others]
 
 
 def _tensors(nested):
@@ -334,22 +407,28 @@ def _tensors(nested):
 
 
 def _bytes(tensor):
-    return {"float64": 8, "int64": 8, "float16": 2, "bfloat16": 2}.get(keras.backend.standardize_dtype(tensor.dtype), 4)
+    name = keras.backend.standardize_dtype(tensor.dtype)
+    return 2 if name == "bfloat16" else 0 if name == "string" else np.dtype(name).itemsize
+
+
+def _require_built(model):
+    if not isinstance(model, layers.Layer):
+        raise ValueError(f"{model!r} is no Keras model or layer.")
+    if not model.built:
+        raise ValueError(f"{model.name} is not built; build it, or call it once, so that its layers have weights.")
 
 
 def _inputs(model, input_shape):
-    """Symbolic tensors, one example each, in the structure that the model takes."""
-    if not model.built:
-        raise ValueError(f"{model.name} is not built; build it, or call it once, so that its layers have weights.")
+    """Symbolic tensors, one example each, in the structure that the model takes as its one argument."""
     declared = getattr(model, "inputs", None)  # of a functional or sequential model
     if input_shape is not None:
         inputs = _mapped(input_shape, lambda shape: keras.KerasTensor((1, *shape), declared and declared[0].dtype))
     elif declared:
         nested = declared[0] if isinstance(model, keras.Sequential) else model.input
-        inputs = keras.tree.map_structure(lambda x: keras.KerasTensor((1, *x.shape[1:]), x.dtype), nested)
+        inputs = keras.tree.map_structure(lambda x: keras.KerasTensor((x.shape[0] or 1, *x.shape[1:]), x.dtype), nested)
     else:
-        built = (model.get_build_config() or {}).get("input_shape")
-        inputs = built and _mapped(built, lambda shape: keras.KerasTensor((1, *shape[1:])))
+        shape = (model.get_build_config() or {}).get("input_shape")
+        inputs = shape and _mapped(shape, lambda shape: keras.KerasTensor((1, *shape[1:])))
     if inputs is None or any(None in tensor.shape for tensor in keras.tree.flatten(inputs)):
         raise ValueError(
             f"{model.name} does not say the size of its input; pass input_shape, (height, width, channels) for images."
@@ -360,6 +439,10 @@ def _inputs(model, input_shape):
 def _mapped(shapes, function):
     if isinstance(shapes, dict):
         return {name: _mapped(shape, function) for name, shape in shapes.items()}
-    if all(isinstance(size, int) or size is None for size in shapes):
-        return function(tuple(shapes))
-    return [_mapped(shape, function) for shape in shapes]
+    if not isinstance(shapes, (list, tuple)):
+        raise ValueError(f"input_shape has {shapes!r}; give (height, width, channels), or a list or dict of shapes.")
+    if any(isinstance(size, (list, tuple, dict)) for size in shapes):
+        return [_mapped(shape, function) for shape in shapes]
+    if not all(size is None or (isinstance(size, numbers.Integral) and size > 0) for size in shapes):
+        raise ValueError(f"input_shape has {shapes!r}; a size is a whole number greater than 0.")
+    return function(tuple(size if size is None else int(size) for size in shapes))

@@ -8,6 +8,7 @@ import math
 from fractions import Fraction
 from typing import NamedTuple
 
+import keras
 from keras import layers
 
 WHOLE = math.inf  # the size of a receptive field that is everything
@@ -22,13 +23,15 @@ class Span:
     start: Fraction = Fraction(0)
     size: float = 1
     jump: Fraction | None = Fraction(1)  # None where positions are mixed up, after a Flatten for instance
+    slack: Fraction = Fraction(0)  # of an enlarged image, some values look so much further back than their place says
 
 
 class Traced(NamedTuple):
     """A tensor on its way through the model.
 
-    shape: with a batch of 1. field: a ``Span`` for each axis of the model's input, none where that has neither height
-    nor width; None where the field is not known, as it is for outputs until their rule has said it.
+    shape: with the batch, which a reshape may have mixed with other axes. field: a ``Span`` for each axis of the
+    model's input, none where that has neither height nor width; None where the field is not known, as it is for outputs
+    until their rule has said it.
     """
 
     shape: tuple
@@ -36,7 +39,9 @@ class Traced(NamedTuple):
 
 
 class Rule(NamedTuple):
-    """multiplications: function to an int. field: function to the field of the outputs, or None for not known."""
+    """multiplications: function to an int. field: function to the field of the outputs. Either may answer None, for not
+    known.
+    """
 
     multiplications: callable
     field: callable
@@ -58,7 +63,7 @@ def spatial(layer, rank):
 
 
 def positions(layer, shape):
-    return math.prod(shape[axis] for axis in spatial(layer, len(shape)))
+    return shape[0] * math.prod(shape[axis] for axis in spatial(layer, len(shape)))
 
 
 # Multiplications
@@ -82,29 +87,33 @@ def at_every_input(layer, inputs, outputs):
 
 def at_every_step(layer, inputs, outputs):
     """The gates' products of single values do not count."""
-    return inputs[0].shape[1] * kernels(layer.cell)
+    return math.prod(inputs[0].shape[:2]) * kernels(layer.cell)
 
 
 def einsum(layer, inputs, outputs):
     """Every value of the output is a sum over the indices that it has not."""
     operands, left = layer.equation.split("->")
-    indices = operands.split(",")[1].strip()
-    summed = [length for index, length in zip(indices, layer.kernel.shape, strict=True) if index not in left]
-    return math.prod(outputs[0].shape) * math.prod(summed)
+    lengths = {}
+    for indices, shape in zip(operands.split(","), (inputs[0].shape, layer.kernel.shape), strict=True):
+        # Three dots, if any, come first.
+        lengths |= zip(reversed(indices.replace(".", "").strip()), reversed(shape), strict=False)
+    return math.prod(outputs[0].shape) * math.prod(lengths[index] for index in lengths if index not in left)
 
 
 def matrices(layer, inputs, outputs):
-    return math.prod(outputs[0].shape) * inputs[0].shape[-1]
+    """Of two tensors; a constant is none, and where it stands is not known."""
+    return math.prod(outputs[0].shape) * inputs[0].shape[-1] if len(inputs) == 2 else None
 
 
 def attention(layer, inputs, outputs):
-    """Four projections, then every position of the query with every one of the value, to compare and to add up."""
-    (_, queries, _), (_, values, _) = inputs[0].shape, inputs[1].shape
-    query, key, value, output = (
-        getattr(layer, f"{which}_dense").kernel for which in ("query", "key", "value", "output")
-    )
-    projections = queries * (size(query) + size(output)) + values * (size(key) + size(value))
-    return projections + queries * values * layer.num_heads * (query.shape[-1] + value.shape[-1])
+    """Projections, then every position of the query with every one of the value, to compare and to add up."""
+    if len(inputs[0].shape) != 3:
+        return None
+    (batch, queries, _), (_, values, _) = inputs[0].shape, inputs[1].shape
+    key, value = layer.key_dense.kernel, layer.value_dense.kernel
+    of_values = size(key) + size(value)
+    projections = queries * (kernels(layer) - of_values) + values * of_values
+    return batch * (projections + queries * values * layer.num_heads * (key.shape[-1] + value.shape[-1]))
 
 
 # Receptive fields
@@ -119,10 +128,29 @@ def union(layer, inputs, outputs):
 
 
 def _joined(spans):
-    start = min(span.start for span in spans)
-    end = max(span.start + span.size for span in spans)
+    if len(spans) == 1:
+        return spans[0]
     jumps = {span.jump for span in spans}
-    return Span(start, end - start, jumps.pop() if len(jumps) == 1 else None)
+    jump = jumps.pop() if len(jumps) == 1 else None
+    together = []
+    for slack in (0, 1):
+        start = min(span.start - slack * span.slack for span in spans)
+        end = max(span.start - slack * span.slack + span.size for span in spans)
+        together.append(Span(start, end - start, jump))
+    return max(together, key=lambda span: span.size)
+
+
+def side_by_side(layer, inputs, outputs):
+    """Along the channels; along any other axis, positions are mixed."""
+    channels = 1 if keras.config.image_data_format() == "channels_first" else len(inputs[0].shape) - 1
+    return (union if layer.axis in (-1, channels) else mixed)(layer, inputs, outputs)
+
+
+def over_axis(layer, inputs, outputs):
+    """Pointwise but for the axis along which it normalizes: the channels, or everything."""
+    axes = layer.axis if isinstance(layer.axis, (list, tuple)) else [layer.axis]
+    channels = {-1, len(inputs[0].shape) - 1}
+    return (union if set(axes) <= channels else everything)(layer, inputs, outputs)
 
 
 def everything(layer, inputs, outputs):
@@ -148,16 +176,19 @@ def slid(field, lengths, strides, before):
     """The field after a window of some lengths has been slid over it, from ``before`` places before its first value
     on. A stride below 1 enlarges the image.
     """
-    if not field:
+    if not field or all(span.size == WHOLE for span in field):
         return field
-    if any(span.jump is None and span.size != WHOLE for span in field):
+    if len(field) != len(lengths) or any(span.jump is None and span.size != WHOLE for span in field):
         return None
     return tuple(
-        span
-        if span.size == WHOLE
-        else Span(span.start - first * span.jump, span.size + (length - 1) * span.jump, span.jump * stride)
-        for span, length, stride, first in zip(field, lengths, strides, before, strict=True)
+        span if span.size == WHOLE else _slid_span(span, *window)
+        for span, *window in zip(field, lengths, strides, before, strict=True)
     )
+
+
+def _slid_span(span, length, stride, before):
+    slack = max(span.slack, span.jump * (1 - stride)) if stride < 1 else span.slack
+    return Span(span.start - before * span.jump, span.size + (length - 1) * span.jump, span.jump * stride, slack)
 
 
 def window(layer, inputs, outputs):
@@ -184,6 +215,8 @@ def _zeros_before(padding, length, stride, extent):
 
 def spread(layer, inputs, outputs):
     """A transposed convolution: as many values of the input as reach one of the output, at most."""
+    if set(layer.dilation_rate) != {1}:
+        return None
     pairs = list(zip(layer.kernel_size, layer.strides, strict=True))
     lengths = [math.ceil(length / stride) for length, stride in pairs]
     cut = [max(length - stride, 0) // 2 if layer.padding == "same" else 0 for length, stride in pairs]
@@ -193,8 +226,10 @@ def spread(layer, inputs, outputs):
 
 def enlarged(layer, inputs, outputs):
     times = layer.size if isinstance(layer.size, tuple) else (layer.size,)
-    length = 1 if getattr(layer, "interpolation", "nearest") == "nearest" else 2
-    return slid(inputs[0].field, [length] * len(times), [Fraction(1, each) for each in times], [0] * len(times))
+    length = {"nearest": 1, "bilinear": 2}.get(getattr(layer, "interpolation", "nearest"))
+    return length and slid(
+        inputs[0].field, [length] * len(times), [Fraction(1, each) for each in times], [0] * len(times)
+    )
 
 
 def shifted(layer, inputs, outputs):
@@ -225,6 +260,9 @@ RULES = (
     | _for(Rule(einsum, unknown), "EinsumDense")
     | _for(Rule(attention, everything), "MultiHeadAttention")
     | _for(Rule(at_every_step, everything), "SimpleRNN LSTM GRU")
+    # Layers that call others in loops, or multiply between them: known by name, and not what they cost.
+    | _for(Rule(unknown, everything), "RNN StackedRNNCells GroupQueryAttention")
+    | _for_ranks(Rule(unknown, unknown), "ConvLSTMND")
     | _for_ranks(Rule(none, window), "AveragePoolingND MaxPoolingND")
     | _for_ranks(Rule(none, everything), "GlobalAveragePoolingND GlobalMaxPoolingND")
     | _for_ranks(Rule(none, enlarged), "UpSamplingND")
@@ -232,9 +270,10 @@ RULES = (
     | _for(Rule(none, everything), "GroupNormalization")
     | _for(Rule(none, unknown), "Embedding")
     | _for(moving, "Flatten Reshape Permute RepeatVector")
-    | _for(pointwise, "Activation ELU LeakyReLU PReLU ReLU Softmax Identity Masking Rescaling Normalization")
-    | _for(pointwise, "BatchNormalization LayerNormalization RMSNormalization UnitNormalization")
-    | _for(pointwise, "Add Average Concatenate Maximum Minimum Multiply Subtract")
+    | _for(pointwise, "Activation ELU LeakyReLU PReLU ReLU Identity Masking Rescaling Normalization BatchNormalization")
+    | _for(Rule(none, over_axis), "LayerNormalization RMSNormalization UnitNormalization Softmax")
+    | _for(pointwise, "Add Average Maximum Minimum Multiply Subtract")
+    | _for(Rule(none, side_by_side), "Concatenate")
     # These do nothing in inference.
     | _for(pointwise, "ActivityRegularization AlphaDropout Dropout GaussianDropout GaussianNoise")
     | _for_ranks(pointwise, "SpatialDropoutND")
@@ -249,12 +288,13 @@ def _for_operations(rule, names):
 # Functions of keras.ops, which a functional model calls as if they were layers, by the names of their classes.
 OPERATIONS = (
     _for_operations(
-        pointwise, "Abs Absolute Add Cast Clip Concatenate Divide Maximum Minimum Multiply Negative Subtract"
+        pointwise, "Abs Absolute Add Cast Clip Divide Maximum Minimum Multiply Negative Subtract TrueDivide"
     )
     | _for_operations(pointwise, "Elu Exp Gelu HardSigmoid HardSilu LeakyRelu Log Power Relu Relu6 Rsqrt Sigmoid Silu")
-    | _for_operations(pointwise, "Softplus Sqrt Square Tanh TrueDivide")
-    | _for_operations(moving, "ExpandDims Flip GetItem Max Mean Min Pad Repeat Reshape Split Squeeze Stack Sum Tile")
-    | _for_operations(moving, "Transpose")
+    | _for_operations(pointwise, "Softplus Sqrt Square Tanh Equal Greater GreaterEqual Less LessEqual NotEqual Where")
+    | _for_operations(pointwise, "LogicalAnd LogicalNot LogicalOr")
+    | _for_operations(moving, "ExpandDims Flip GetItem Pad Repeat Reshape Split Squeeze Stack Tile Transpose")
+    | _for_operations(Rule(none, unknown), "All Any Concatenate Max Mean Min Sum Softmax")
     | _for_operations(Rule(matrices, unknown), "Matmul")
 )
 
@@ -262,7 +302,10 @@ OPERATIONS = (
 def find(operation):
     """The rule for a layer's class, or for the one from which that has its ``call``; None where there is none."""
     if not isinstance(operation, layers.Layer):
-        return OPERATIONS.get(type(operation).__name__)
+        of_keras = type(operation).__module__.startswith("keras.src.ops")
+        return OPERATIONS.get(type(operation).__name__) if of_keras else None
+    if getattr(operation, "quantization_mode", None) == "int4":  # two weights in one number
+        return None
     for cls in type(operation).__mro__:
         if cls in RULES:
             return RULES[cls]

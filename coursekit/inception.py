@@ -7,8 +7,9 @@ import functools
 import numbers
 
 import keras
-from keras import layers
+from keras import layers, ops
 
+from coursekit import cost
 from coursekit.normalization import LocalResponseNormalization
 
 # The filters of GoogLeNet's modules, by name: the stage and a letter. Source: table 1.
@@ -109,8 +110,8 @@ def googlenet(input_shape=(224, 224, 3), num_classes=1000, auxiliary=True):
     input_shape: (height, width, channels), at least 65 pixels a side with the auxiliary classifiers, 33 without.
     auxiliary: with the two small classifiers that help to train the early layers; returns a ``WithAuxiliaryHeads``
     then, 13,378,280 parameters with the defaults. Without them a functional model, 6,998,552. Both answer logits
-    (batch, num_classes). Layers are called ``conv1``, ``pool1``, ``norm1``, ``conv2_reduce``, ``conv2``, ``norm2``,
-    ``pool2``, ``inception_3a``, ... ``pool5``, ``dropout``, ``logits``.
+    (batch, num_classes). Layers (of ``.network``, where there are heads) are called ``conv1``, ``pool1``, ``norm1``,
+    ``conv2_reduce``, ``conv2``, ``norm2``, ``pool2``, ``inception_3a``, ... ``pool5``, ``dropout``, ``logits``.
     Raises ValueError for an image too small, or a number out of range.
 
     Source: table 1, section 5 for the auxiliary classifiers. The local response normalization, which the table leaves
@@ -156,9 +157,9 @@ def small_googlenet(
     _require_choice("kind", kind, KINDS)
     _require_choice("normalization", normalization, ("batch", "lrn", None))
     _require_modules(modules, auxiliary)
-    if not 0 < width <= 1:
+    if not isinstance(width, numbers.Real) or not 0 < width <= 1:
         raise ValueError(f"width is {width!r}; it must be greater than 0 and at most 1, which is the paper's.")
-    if not 0 <= dropout < 1:
+    if not isinstance(dropout, numbers.Real) or not 0 <= dropout < 1:
         raise ValueError(f"dropout is {dropout!r}; it must be from 0, which drops nothing, to less than 1.")
     normalize = functools.partial(layers.BatchNormalization, momentum=0.9) if normalization == "batch" else None
     respond = LocalResponseNormalization if normalization == "lrn" else layers.Identity
@@ -223,21 +224,23 @@ class WithAuxiliaryHeads(keras.Model):
     ``fit`` it on one y, as any other: in training, the loss of every further head counts 0.3 times as much. Metrics,
     ``evaluate`` and ``predict`` are the classifier's alone. ``network`` has all the heads, and ``classifier`` is the
     functional model without them, on the same weights: what you ship.
-    Raises ValueError for a network with a single output.
+    Raises ValueError for a network that is not functional, or has a single output.
 
     Source: Szegedy et al. 2015, section 5.
 
     >>> x = keras.Input((4,))
     >>> model = WithAuxiliaryHeads(keras.Model(x, [layers.Dense(3)(layers.Dense(2)(x)), layers.Dense(3)(x)]))
     >>> model.compile("sgd", "sparse_categorical_crossentropy")
-    >>> model(keras.ops.ones((5, 4))).shape
+    >>> tuple(model(ops.ones((5, 4))).shape)
     (5, 3)
     """
 
     def __init__(self, network, **options):
         super().__init__(**options)
-        if len(network.outputs) < 2:
-            raise ValueError(f"{network.name} has a single output; auxiliary heads are further ones.")
+        if len(getattr(network, "outputs", None) or ()) < 2:
+            raise ValueError(
+                f"{network!r} is no functional model with several outputs; auxiliary heads are further ones."
+            )
         self.network = network
         self.classifier = keras.Model(network.input, network.outputs[0], name="classifier")
         self.build(self.classifier.input_shape)
@@ -248,10 +251,12 @@ class WithAuxiliaryHeads(keras.Model):
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
         logits, *of_heads = keras.tree.flatten(y_pred)
         loss = super().compute_loss(x, y, logits, sample_weight, training)
-        of_head = keras.losses.get(self.loss)
-        if not isinstance(of_head, keras.losses.Loss):
-            of_head = _AveragedLoss(of_head)
-        return loss + AUXILIARY_WEIGHT * sum(of_head(y, head, sample_weight) for head in of_heads)
+        for head in of_heads:
+            # What regularizers add is in every loss, and counts once.
+            penalties = sum(map(ops.sum, self.losses))
+            of_head = super().compute_loss(x, y, head, sample_weight, training) - penalties
+            loss += AUXILIARY_WEIGHT * of_head
+        return loss
 
     def compute_metrics(self, x, y, y_pred, sample_weight=None):
         return super().compute_metrics(x, y, keras.tree.flatten(y_pred)[0], sample_weight)
@@ -264,12 +269,7 @@ class WithAuxiliaryHeads(keras.Model):
         return cls(keras.saving.deserialize_keras_object(config["network"]), name=config["name"])
 
 
-class _AveragedLoss(keras.losses.Loss):
-    """A loss function of Keras, which answers one number an example."""
-
-    def __init__(self, function):
-        super().__init__(name="auxiliary_loss")
-        self.call = function
+cost.CONTAINERS.add(WithAuxiliaryHeads)
 
 
 def _require_map(x):
@@ -278,7 +278,11 @@ def _require_map(x):
 
 
 def _require_images(input_shape, num_classes, smallest):
-    if len(input_shape) != 3 or not all(_is_whole(size) and size > 0 for size in input_shape):
+    if (
+        not isinstance(input_shape, (list, tuple))
+        or len(input_shape) != 3
+        or not all(_is_whole(size) and size > 0 for size in input_shape)
+    ):
         raise ValueError(f"input_shape is {input_shape!r}; it must be (height, width, channels).")
     if min(input_shape[:2]) < smallest:
         raise ValueError(f"input_shape is {input_shape!r}; this network needs at least {smallest} pixels a side.")

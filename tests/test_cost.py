@@ -1,5 +1,6 @@
 """Cost: multiplications against hand formulas and TensorFlow's profiler, receptive fields against gradients."""
 
+import concurrent.futures
 import math
 
 import keras
@@ -10,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from keras import layers, ops
 
-from coursekit import cost, training
+from coursekit import cost, inception, training
 
 APPLICATIONS = {
     # A network of keras.applications and its multiplications: what TensorFlow's profiler counts, halved.
@@ -216,12 +217,10 @@ class Subclassed(keras.Model):
     def __init__(self):
         super().__init__()
         self.conv = layers.Conv2D(4, 3)
-        self.spare = layers.Dense(2)
         self.head = layers.Dense(3)
 
     def build(self, input_shape):
         self.conv.build(input_shape)
-        self.spare.build((None, 4))
         self.head.build((None, 4))
 
     def call(self, x):
@@ -241,11 +240,13 @@ def test_the_same_network_in_every_form_costs_the_same():
     nested = sequential(keras.Model(x, y), layers.ReLU(), shape=(8, 8, 2))
     subclassed = Subclassed()
     subclassed.build((None, 8, 8, 2))
-    for model in (flat, functional, nested, subclassed):
-        assert cost.multiplications(model) == 36 * 9 * 2 * 4 + 4 * 3
     called = Subclassed()
     called(np.zeros((5, 8, 8, 2)))
-    assert cost.multiplications(called) == cost.multiplications(flat)
+    for model in (flat, functional, nested):
+        assert cost.multiplications(model) == 36 * 9 * 2 * 4 + 4 * 3
+    for model in (subclassed, called):
+        with pytest.warns(UserWarning, match="inside Subclassed, once for each call; what its own code multiplies"):
+            assert cost.multiplications(model) == cost.multiplications(flat)
 
 
 def test_rows_have_the_path_of_their_layer():
@@ -257,19 +258,117 @@ def test_rows_have_the_path_of_their_layer():
 
 
 def test_code_of_its_own_is_named():
-    subclassed = Subclassed()
-    subclassed.build((None, 8, 8, 2))
-    summary = cost.summary(subclassed)
-    assert summary.containers == ("Subclassed",)
-    assert "Subclassed" in str(summary)
-    spare = summary.rows[-1]
-    assert spare.type == "not called" and spare.parameters == 4 * 2 + 2 and spare.multiplications == 0
-    assert summary.parameters == subclassed.count_params()
-
     scaled = sequential(Scaled(3), layers.Dense(2), shape=(4,))
     summary = cost.summary(scaled)
+    assert summary.containers == ("Scaled",) and "Scaled" in str(summary)
     assert [row.multiplications for row in summary.rows] == [12, None, 6]
     assert summary.rows[1].parameters == 1 and summary.parameters == scaled.count_params()
+
+
+class Multiplied(layers.Layer):
+    """Weights that no call of a layer shows: made in ``__init__``, or a layer's whose ``call`` is used directly."""
+
+    def __init__(self, how):
+        super().__init__()
+        self.how = how
+        self.relu = layers.ReLU()
+        if how == "variable":
+            self.matrix = keras.Variable(np.ones((4, 5), "float32"))
+        elif how == "weight":
+            self.matrix = self.add_weight(shape=(4, 5))
+        else:
+            self.dense = layers.Dense(5, use_bias=False)
+
+    def build(self, input_shape):
+        if self.how == "call":
+            self.dense.build(input_shape)
+
+    def call(self, x):
+        return self.relu(self.dense.call(x) if self.how == "call" else ops.matmul(x, self.matrix))
+
+
+@pytest.mark.parametrize("how", ["variable", "weight", "call"])
+def test_weights_that_are_used_unseen_are_never_free(how):
+    model = sequential(Multiplied(how), shape=(4,))
+    summary = cost.summary(model)
+    assert summary.parameters == 20 and len(summary.unknown) == 1
+    with pytest.raises(ValueError, match="does not know"):
+        cost.multiplications(model)
+
+
+def test_what_a_functional_model_does_not_call_is_free():
+    model = inception.small_googlenet((28, 28, 1), width=0.05, auxiliary=True, normalization=None)
+    rest = [row for row in cost.summary(model).rows if row.type == "not called"]
+    assert rest and all(row.multiplications == 0 and "auxiliary" in row.layer for row in rest)
+    assert cost.multiplications(model) == cost.multiplications(model.classifier)
+
+
+def test_a_fixed_batch_counts_one_example():
+    x = keras.Input(batch_shape=(4, 10, 3))
+    model = keras.Model(x, layers.Dense(2)(layers.LSTM(5, stateful=True)(x)))
+    assert cost.multiplications(model) == 10 * 4 * (3 * 5 + 5 * 5) + 2 * 5
+    assert cost.summary(model).activation_bytes == 4 * (5 + 2)
+
+
+def test_pixels_that_a_reshape_moves_into_the_batch_count():
+    x = keras.Input((8, 8, 2))
+    windows = ops.reshape(x, (-1, 4, 4, 2))
+    assert cost.multiplications(keras.Model(x, layers.Conv2D(3, 3)(windows))) == 4 * 4 * 9 * 2 * 3
+    assert cost.multiplications(keras.Model(x, layers.Dense(5)(ops.reshape(x, (-1, 2))))) == 64 * 2 * 5
+
+
+def test_attention_called_with_keywords_in_any_order():
+    query, value, mask = keras.Input((20, 8)), keras.Input((9, 8)), keras.Input((1, 9), dtype="bool")
+    attention = layers.MultiHeadAttention(2, 3)
+    usual = keras.Model([query, value, mask], attention(query, value, attention_mask=mask))
+    by_name = keras.Model([query, value, mask], attention(attention_mask=mask, value=value, query=query))
+    assert cost.multiplications(usual) == cost.multiplications(by_name) == 2 * (20 + 9) * 48 + 2 * 20 * 9 * 6
+    gated = layers.MultiHeadAttention(2, 3, use_gate=True)
+    assert cost.multiplications(keras.Model(query, gated(query, query))) == 5 * 20 * 48 + 2 * 20 * 20 * 6
+
+
+@pytest.mark.parametrize(
+    ("build", "shape"),
+    [
+        (lambda: layers.RNN(layers.LSTMCell(4)), (10, 3)),
+        (lambda: layers.RNN([layers.LSTMCell(4), layers.GRUCell(2)]), (10, 3)),
+        (lambda: layers.ConvLSTM1D(2, 3), (5, 8, 3)),
+        (lambda: layers.Lambda(lambda x: x @ np.ones((3, 2), "float32")), (3,)),
+    ],
+)
+def test_layers_whose_work_is_not_seen_are_unknown(build, shape):
+    summary = cost.summary(sequential(build(), shape=shape))
+    assert [row.multiplications for row in summary.rows] == [None]
+
+
+def test_models_with_masks():
+    words = sequential(layers.Embedding(20, 4, mask_zero=True), layers.LSTM(3), layers.Dense(2), shape=(7,))
+    assert cost.multiplications(words) == 7 * 4 * (4 * 3 + 3 * 3) + 6
+    masked = sequential(layers.Masking(), layers.GRU(3), shape=(7, 4))
+    assert cost.multiplications(masked) == 7 * 3 * (4 * 3 + 3 * 3)
+
+
+@pytest.mark.parametrize(
+    ("stack", "shape"),
+    [
+        (
+            [layers.Flatten, lambda: layers.Dense(16), lambda: layers.Reshape((8, 2)), lambda: layers.Conv1D(1, 3)],
+            (9, 9, 3),
+        ),
+        (
+            [
+                lambda: layers.LSTM(4),
+                lambda: layers.Dense(16),
+                lambda: layers.Reshape((4, 4, 1)),
+                lambda: layers.Conv2D(1, 3),
+            ],
+            (9, 3),
+        ),
+    ],
+)
+def test_a_change_of_rank(stack, shape):
+    last = cost.summary(sequential(*(build() for build in stack), shape=shape)).rows[-1]
+    assert set(last.receptive_field) == {cost.WHOLE} and last.multiplications > 0
 
 
 def test_a_shared_layer_multiplies_twice_and_has_its_parameters_once():
@@ -461,6 +560,67 @@ def test_the_field_of_a_transposed_convolution_is_what_its_values_see_at_most(le
     assert max(seen) == field
 
 
+class Residual(layers.Layer):
+    def __init__(self):
+        super().__init__()
+        self.conv = layers.Conv1D(1, 3, padding="same")
+
+    def build(self, input_shape):
+        self.conv.build(input_shape)
+
+    def call(self, x):
+        return x + self.conv(x)
+
+
+def test_behind_code_of_its_own_a_field_is_not_known():
+    rows = cost.summary(sequential(Residual(), layers.Conv1D(1, 1), shape=(30, 1))).rows
+    assert [row.receptive_field for row in rows] == [(3,), None]
+    both = layers.Bidirectional(layers.LSTM(3, return_sequences=True))
+    rows = cost.summary(sequential(both, layers.Conv1D(1, 3), shape=(20, 1))).rows
+    assert rows[-1].receptive_field == (cost.WHOLE,)
+
+
+@pytest.mark.parametrize(
+    ("layer", "field"),
+    [
+        (lambda: layers.Softmax(axis=1), (cost.WHOLE,)),
+        (lambda: layers.Softmax(), (3,)),
+        (lambda: layers.LayerNormalization(axis=(1, 2)), (cost.WHOLE,)),
+        (lambda: layers.LayerNormalization(), (3,)),
+        (lambda: layers.UnitNormalization(axis=1), (cost.WHOLE,)),
+        (lambda: layers.Conv1DTranspose(1, 3, dilation_rate=2), None),
+    ],
+)
+def test_the_axis_of_a_normalization_decides_its_field(layer, field):
+    rows = cost.summary(sequential(layers.Conv1D(2, 3), layer(), shape=(20, 1))).rows
+    assert rows[-1].receptive_field == field
+
+
+def test_an_average_over_pixels_by_keras_ops_is_not_known():
+    x = keras.Input((20, 1))
+    y = layers.Conv1D(2, 3, padding="same")(x)
+    model = keras.Model(x, layers.Multiply()([y, ops.mean(y, 1, keepdims=True)]))
+    assert cost.summary(model).rows[-1].receptive_field is None
+
+
+def test_side_by_side_along_the_pixels_mixes_positions():
+    x = keras.Input((20, 1))
+    model = keras.Model(x, layers.Conv1D(1, 3)(layers.Concatenate(axis=1)([x, x])))
+    assert cost.summary(model).rows[-1].receptive_field is None
+
+
+@pytest.mark.parametrize("up", [lambda: layers.UpSampling1D(2), lambda: layers.Conv1DTranspose(1, 2, 2)])
+def test_a_skip_connection_over_an_enlarged_image(up):
+    x = keras.Input((40, 1))
+    y = layers.Add()([layers.Conv1D(1, 2, padding="same")(x), up()(layers.AveragePooling1D(2)(x))])
+    (field,) = cost.summary(keras.Model(x, y)).rows[-1].receptive_field
+    cropped = (layers.Cropping1D((shift, shift))(y) for shift in (1, 2))
+    seen = [dependence(keras.Model(x, layers.Cropping1D((2 * k, 0))(each)))[1][0] for k, each in enumerate(cropped)]
+    seen += [dependence(keras.Model(x, layers.Cropping1D((2, 0))(y)))[1][0]]
+    seen += [dependence(keras.Model(x, layers.Cropping1D((0, 2))(y)))[1][0]]
+    assert max(last - first for first, last in seen) == field == 3
+
+
 def test_what_sees_everything_and_what_is_not_known():
     def fields(*stack):
         return [row.receptive_field for row in cost.summary(sequential(*stack, shape=(8, 9, 2))).rows]
@@ -520,12 +680,42 @@ def test_counting_leaves_no_trace():
     assert calls == (layers.Layer.__call__, keras.Operation.__call__)
 
 
+def test_two_summaries_at_once():
+    """Another thread neither sees the replaced calls nor finds them left behind."""
+    models = [sequential(*(layers.Dense(4) for _ in range(20)), shape=(4,)) for _ in range(4)]
+    calls = layers.Layer.__call__, keras.Operation.__call__
+    with concurrent.futures.ThreadPoolExecutor(8) as pool:
+        counts = [pool.submit(cost.multiplications, model) for model in models]
+        answers = [pool.submit(model, np.ones((1, 4))) for model in models]
+        assert [count.result() for count in counts] == [320] * 4
+        assert all(answer.result().shape == (1, 4) for answer in answers)
+    assert calls == (layers.Layer.__call__, keras.Operation.__call__)
+
+
+def test_a_rule_that_fails_is_named(monkeypatch):
+    class Squared(layers.Layer):
+        def call(self, x):
+            return x * x
+
+    monkeypatch.setitem(cost.RULES, Squared, lambda layer, inputs, outputs: 0)
+    with pytest.raises(ValueError, match=r"The rule in cost\.RULES for Squared fails"):
+        cost.summary(sequential(Squared(), shape=(3,)))
+
+
+@pytest.mark.parametrize("shape", [5, "abc", (8.0, 8.0, 3), (-1, 8, 3), [(8, 8, 3), 5]])
+def test_a_bad_input_shape(shape):
+    with pytest.raises(ValueError, match=r"input_shape has|cannot be called on"):
+        cost.summary(sequential(layers.Conv2D(1, 3), shape=(None, None, 3)), shape)
+
+
 def test_bad_input_gets_one_sentence():
+    with pytest.raises(ValueError, match="is no Keras model"):
+        cost.parameters(None)
     with pytest.raises(ValueError, match="is no Keras model"):
         cost.summary("resnet")
     with pytest.raises(ValueError, match="is not built"):
         cost.summary(keras.Sequential([layers.Dense(3)]))
     with pytest.raises(ValueError, match=r"cannot be called on one example of shape \(3,\)"):
         cost.summary(sequential(layers.Dense(3), shape=(4,)), (3,))
-    with pytest.raises(ValueError, match="has no weights yet"):
+    with pytest.raises(ValueError, match="is not built"):
         cost.parameters(keras.Sequential([layers.Dense(3)]))

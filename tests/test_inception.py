@@ -244,9 +244,33 @@ def test_three_losses_from_one_y_are_those_of_plain_keras():
             assert_allclose(mine, theirs, rtol=1e-4, atol=1e-6)
 
 
+def own_squared_error(y, y_pred):
+    return ops.mean(ops.square(ops.cast(y, "float32") - y_pred), -1)
+
+
+@pytest.mark.parametrize(
+    "loss", ["binary_crossentropy", "hinge", "poisson", own_squared_error, ["binary_crossentropy"]], ids=str
+)
+def test_one_number_an_example(loss):
+    """Keras gives labels (examples,) the shape (examples, 1) of the answers, for the further heads as for the first."""
+    x = keras.Input((6,))
+    penalty = keras.regularizers.L2(0.1)
+    outputs = [layers.Dense(1, activation="sigmoid", kernel_regularizer=penalty)(x) for _ in range(3)]
+    model, peer = inception.WithAuxiliaryHeads(keras.Model(x, outputs)), keras.Model(x, outputs)
+    model.compile("sgd", loss)
+    one = loss[0] if isinstance(loss, list) else loss
+    peer.compile("sgd", [one] * 3, loss_weights=[1.0, 0.3, 0.3])
+    images, y = examples()
+    y = (y > 1).astype("float32")
+    expected = peer.evaluate(images, [y, y, y], verbose=0, return_dict=True)["loss"]
+    assert_allclose(float(model.train_on_batch(images, y)), expected, rtol=1e-5)
+
+
 @pytest.mark.parametrize(
     "loss",
     [
+        "sparse_categorical_crossentropy",
+        ["sparse_categorical_crossentropy"],
         "SparseCategoricalCrossentropy",
         keras.losses.SparseCategoricalCrossentropy(),
         keras.losses.sparse_categorical_crossentropy,
@@ -346,5 +370,5 @@ def test_bad_networks(build, message):
 
 def test_heads_need_more_than_one_output():
     x = keras.Input((3,))
-    with pytest.raises(ValueError, match="has a single output"):
+    with pytest.raises(ValueError, match="no functional model with several outputs"):
         inception.WithAuxiliaryHeads(keras.Model(x, layers.Dense(2)(x)))
