@@ -217,7 +217,7 @@ def _html_row(tag, cells):
     """Names stand to the left, numbers to the right."""
     sides = ("left" if number < 2 else "right" for number in range(len(cells)))
     marked = (
-        f'<{tag} style="text-align: {side}">{html.escape(cell)}</{tag}>'
+        f'<{tag} style="text-align: {side}; padding: 0.2em 0.6em">{html.escape(cell)}</{tag}>'
         for side, cell in zip(sides, cells, strict=True)
     )
     return f"<tr>{''.join(marked)}</tr>"
