@@ -40,6 +40,8 @@ __all__ = [
 # How to count a layer. A further one is one entry: cost.RULES[MyLayer] = cost.Rule(multiplications, field). Subclasses
 # are meant too, unless they have a ``call`` of their own.
 RULES = cost_rules.RULES
+# Layers that do nothing but call others: cost.CONTAINERS[MyModel] = field, as in a rule.
+CONTAINERS = cost_rules.CONTAINERS
 _COLUMNS = ("layer", "type", "output shape", "multiplications", "parameters", "activations", "receptive field")
 
 
@@ -106,9 +108,9 @@ class Row:
     """One call of one layer. A layer that is called again has a row each time, with its parameters in the first.
 
     output_shape: without the batch; a list of shapes where there are several outputs. multiplications: None for a layer
-    that is not known. activation_bytes: of the output, which training keeps for the backward pass; what a
-    layer keeps inside, such as the scores of an attention, is not in it. receptive_field:
-    pixels along each axis of the input that one value depends on; ``WHOLE``; or None where that is not known.
+    that is not known. activation_bytes: of the output, which training keeps for the backward pass; what a layer keeps
+    inside, such as the scores of an attention, is not in it. receptive_field: pixels along each axis of the input that
+    one value depends on, at most where an image has been enlarged; ``WHOLE``; or None where that is not known.
     """
 
     layer: str
@@ -232,9 +234,9 @@ def _shown_shape(shape):
 def _shown_bytes(number):
     for unit in ("B", "kB", "MB"):
         if number < 1000:
-            break
-        number, unit = number / 1000, {"B": "kB", "kB": "MB", "MB": "GB"}[unit]
-    return f"{number:.3g} {unit}"
+            return f"{number:.3g} {unit}"
+        number /= 1000
+    return f"{number:.3g} GB"
 
 
 def _shown_field(field):
@@ -308,7 +310,7 @@ class _Trace(keras.Operation):
 
     def _leave_container(self, name, layer, inputs, outputs):
         """The layers of which this one consists have been counted; its own code and weights have not."""
-        field = cost_rules.everything(layer, inputs, []) if type(layer) is layers.Bidirectional else None
+        field = CONTAINERS.get(type(layer), cost_rules.unknown)(layer, inputs, [])
         for x in outputs:
             self.fields.setdefault(id(x), (x, field))
         if not _only_calls_layers(layer):
@@ -387,10 +389,6 @@ def _in_order(layer, args, kwargs):
 
 def _is_functional(layer):
     return type(layer).call.__module__.startswith("keras.src.models")
-
-
-# Layers that do nothing but call others. A further one is one entry: cost.CONTAINERS.add(MyModel).
-CONTAINERS = {layers.Bidirectional}
 
 
 def _only_calls_layers(layer):

@@ -280,6 +280,9 @@ RULES = (
     | _for(pointwise, "RandomFlip RandomRotation RandomTranslation RandomZoom RandomContrast RandomBrightness")
 )
 
+# Layers that do nothing but call others, each with the rule for the field of what it answers.
+CONTAINERS = {layers.Bidirectional: everything}
+
 
 def _for_operations(rule, names):
     return dict.fromkeys(names.split(), rule)

@@ -6,12 +6,13 @@ it needs; then set ``COURSEKIT_DATA=FOLDER`` there.
 
 import argparse
 import hashlib
-import numbers
 import os
 import pathlib
 from dataclasses import dataclass, replace
 
 import numpy as np
+
+from coursekit import require
 
 CLASS_NAMES = {
     "digits": tuple("0123456789"),
@@ -106,7 +107,7 @@ def select_classes(dataset, classes):
     classes = [dataset.class_names.index(c) if c in dataset.class_names else c for c in classes]
     if not classes:
         raise ValueError(f"No class is named; choose some of {dataset.class_names}.")
-    unknown = [c for c in classes if not _is_whole(c) or c not in range(len(dataset.class_names))]
+    unknown = [c for c in classes if not require.is_whole(c) or c not in range(len(dataset.class_names))]
     if unknown:
         raise ValueError(f"{dataset.name} has no class {unknown[0]!r}; its classes are {dataset.class_names}.")
     if len(set(classes)) != len(classes):
@@ -138,7 +139,7 @@ def few_shot(dataset, labels_per_class, seed):
     rows = []
     for index, class_name in enumerate(dataset.class_names):
         of_class = np.flatnonzero(dataset.y_train == index)
-        if not _is_whole(labels_per_class) or not 1 <= labels_per_class <= len(of_class):
+        if not require.is_whole(labels_per_class) or not 1 <= labels_per_class <= len(of_class):
             raise ValueError(
                 f"labels_per_class is {labels_per_class}; {dataset.name} has 1 to {len(of_class)} training images "
                 f"of class {class_name!r}."
@@ -161,7 +162,7 @@ def hold_out(dataset, images_per_class):
     aside = np.zeros(len(dataset.y_train), bool)
     for index, class_name in enumerate(dataset.class_names):
         of_class = np.flatnonzero(dataset.y_train == index)
-        if not _is_whole(images_per_class) or not 1 <= images_per_class < len(of_class):
+        if not require.is_whole(images_per_class) or not 1 <= images_per_class < len(of_class):
             raise ValueError(
                 f"images_per_class is {images_per_class}; of class {class_name!r}, {dataset.name} has {len(of_class)} "
                 f"training images, and at least one must stay."
@@ -180,7 +181,7 @@ def shrink(dataset, factor):
     (1000, 14, 14, 1)
     """
     height, width, channels = dataset.x_train.shape[1:]
-    if not _is_whole(factor) or factor < 1 or height % factor or width % factor:
+    if not require.is_whole(factor) or factor < 1 or height % factor or width % factor:
         raise ValueError(f"factor is {factor}; it must divide the {height}x{width} pixels of {dataset.name}.")
 
     def average(x):
@@ -250,10 +251,6 @@ def _download(name):
             f"COURSEKIT_DATA to a folder with {name}.npz in it."
         ) from error
     return dict(zip(ARRAYS, (x_train, y_train, x_test, y_test), strict=True))
-
-
-def _is_whole(number):
-    return isinstance(number, numbers.Integral) and not isinstance(number, bool)
 
 
 def sha256(path):

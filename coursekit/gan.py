@@ -13,7 +13,7 @@ import keras
 import numpy as np
 from keras import layers, ops
 
-from coursekit import data, training
+from coursekit import data, require, training
 
 # What the generator starts from, by name: functions of a shape and a seed. All have mean 0 and variance 1, so that
 # only their form differs. Another is one line: gan.NOISES["coin"] = lambda shape, seed: ...
@@ -45,7 +45,7 @@ def generator(latent_dim, image_shape=(28, 28, 1), filters=(64, 32)):
     (None, 28, 28, 1)
     """
     height, width = _smallest_map(image_shape, filters)
-    _require_whole("latent_dim", latent_dim)
+    require.whole("latent_dim", latent_dim)
     x = inputs = keras.Input((latent_dim,))
     x = layers.Dense(height * width * filters[0], use_bias=False, kernel_initializer=_normal())(x)
     x = layers.Reshape((height, width, filters[0]))(x)
@@ -110,7 +110,7 @@ class GAN(training.CustomStep, keras.Model):
         super().__init__(**options)
         _require_pair(generator, discriminator)
         _require_noise(noise)
-        _require_whole("discriminator_steps", discriminator_steps)
+        require.whole("discriminator_steps", discriminator_steps)
         self.generator, self.discriminator = generator, discriminator
         self.noise, self.discriminator_steps, self.seed = noise, discriminator_steps, seed
         self.latent_dim = generator.input_shape[-1]
@@ -479,11 +479,6 @@ def _smallest_map(image_shape, filters):
             f"of filters; make both sides multiples of {factor}, or give fewer filters."
         )
     return image_shape[0] // factor, image_shape[1] // factor
-
-
-def _require_whole(name, value):
-    if isinstance(value, bool) or not isinstance(value, numbers.Integral) or value < 1:
-        raise ValueError(f"{name} is {value!r}; it must be a whole number from 1.")
 
 
 def _require_pair(generator, discriminator):

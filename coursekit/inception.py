@@ -4,12 +4,11 @@ Source: Szegedy et al. 2015, "Going deeper with convolutions".
 """
 
 import functools
-import numbers
 
 import keras
 from keras import layers, ops
 
-from coursekit import cost
+from coursekit import cost_rules, require
 from coursekit.normalization import LocalResponseNormalization
 
 # The filters of GoogLeNet's modules, by name: the stage and a letter. Source: table 1.
@@ -94,7 +93,7 @@ def stacked_module(x, *, conv_1x1, conv_3x3, conv_5x5, normalize=None, name="sta
 
 
 def _conv(x, filters, size, *, name, strides=1, normalize=None):
-    _require_whole(name, filters)
+    require.whole(name, filters)
     if normalize is None:
         return layers.Conv2D(filters, size, strides, "same", activation="relu", name=name)(x)
     x = layers.Conv2D(filters, size, strides, "same", name=name)(x)
@@ -120,7 +119,7 @@ def googlenet(input_shape=(224, 224, 3), num_classes=1000, auxiliary=True):
     >>> googlenet(auxiliary=False).get_layer("inception_5b").output.shape
     (None, 7, 7, 1024)
     """
-    _require_images(input_shape, num_classes, smallest=65 if auxiliary else 33)
+    require.images(input_shape, num_classes, smallest=65 if auxiliary else 33)
     x = inputs = keras.Input(input_shape)
     x = _conv(x, 64, 7, strides=2, name="conv1")
     x = LocalResponseNormalization(name="norm1")(_pool(x, 1))
@@ -153,13 +152,13 @@ def small_googlenet(
     >>> small_googlenet((28, 28, 1), width=0.125, modules=("3a", "4a", "5a")).get_layer("inception_5a").output.shape
     (None, 4, 4, 104)
     """
-    _require_images(input_shape, num_classes, smallest=25 if auxiliary else 8)
+    require.images(input_shape, num_classes, smallest=25 if auxiliary else 8)
     _require_choice("kind", kind, KINDS)
     _require_choice("normalization", normalization, ("batch", "lrn", None))
     _require_modules(modules, auxiliary)
-    if not isinstance(width, numbers.Real) or not 0 < width <= 1:
+    if not require.is_finite(width) or not 0 < width <= 1:
         raise ValueError(f"width is {width!r}; it must be greater than 0 and at most 1, which is the paper's.")
-    if not isinstance(dropout, numbers.Real) or not 0 <= dropout < 1:
+    if not require.is_finite(dropout) or not 0 <= dropout < 1:
         raise ValueError(f"dropout is {dropout!r}; it must be from 0, which drops nothing, to less than 1.")
     normalize = functools.partial(layers.BatchNormalization, momentum=0.9) if normalization == "batch" else None
     respond = LocalResponseNormalization if normalization == "lrn" else layers.Identity
@@ -167,9 +166,9 @@ def small_googlenet(
     widths = {name: scaled(MODULES[name], width, kind) for name in modules}
 
     x = inputs = keras.Input(input_shape)
-    x = _conv(x, round(64 * width) or 1, 3, name="conv1", normalize=normalize)
+    x = _conv(x, _share(64, width), 3, name="conv1", normalize=normalize)
     x = respond(name="norm1")(_pool(x, 1))
-    x = _conv(x, round(192 * width) or 1, 3, name="conv2", normalize=normalize)
+    x = _conv(x, _share(192, width), 3, name="conv2", normalize=normalize)
     x = respond(name="norm2")(x)
     return _classifier(inputs, x, widths, num_classes, module, auxiliary, dropout, width)
 
@@ -183,7 +182,11 @@ def scaled(widths, share, kind="reduced"):
     {'conv_1x1': 8, 'conv_3x3': 16, 'conv_5x5': 4}
     """
     kept = widths if kind == "reduced" else ("conv_1x1", "conv_3x3", "conv_5x5")
-    return {name: round(widths[name] * share) or 1 for name in kept}
+    return {name: _share(widths[name], share) for name in kept}
+
+
+def _share(filters, share):
+    return round(filters * share) or 1
 
 
 def _pool(x, number):
@@ -209,9 +212,9 @@ def _classifier(inputs, x, modules, num_classes, module, auxiliary, dropout=0.4,
 
 def _auxiliary_classifier(x, num_classes, width, name):
     x = layers.AveragePooling2D(5, 3, name=f"{name}_pool")(x)
-    x = _conv(x, round(128 * width) or 1, 1, name=f"{name}_conv")
+    x = _conv(x, _share(128, width), 1, name=f"{name}_conv")
     x = layers.Flatten(name=f"{name}_flatten")(x)
-    x = layers.Dense(round(1024 * width) or 1, activation="relu", name=f"{name}_dense")(x)
+    x = layers.Dense(_share(1024, width), activation="relu", name=f"{name}_dense")(x)
     x = layers.Dropout(0.7, name=f"{name}_dropout")(x)
     return layers.Dense(num_classes, name=name)(x)
 
@@ -251,9 +254,8 @@ class WithAuxiliaryHeads(keras.Model):
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
         logits, *of_heads = keras.tree.flatten(y_pred)
         loss = super().compute_loss(x, y, logits, sample_weight, training)
+        penalties = sum(map(ops.sum, self.losses))  # what regularizers add is in every loss, and counts once
         for head in of_heads:
-            # What regularizers add is in every loss, and counts once.
-            penalties = sum(map(ops.sum, self.losses))
             of_head = super().compute_loss(x, y, head, sample_weight, training) - penalties
             loss += AUXILIARY_WEIGHT * of_head
         return loss
@@ -269,24 +271,12 @@ class WithAuxiliaryHeads(keras.Model):
         return cls(keras.saving.deserialize_keras_object(config["network"]), name=config["name"])
 
 
-cost.CONTAINERS.add(WithAuxiliaryHeads)
+cost_rules.CONTAINERS[WithAuxiliaryHeads] = cost_rules.unknown
 
 
 def _require_map(x):
     if len(x.shape) != 4:
         raise ValueError(f"The input has shape {tuple(x.shape)}; it must be (batch, height, width, channels).")
-
-
-def _require_images(input_shape, num_classes, smallest):
-    if (
-        not isinstance(input_shape, (list, tuple))
-        or len(input_shape) != 3
-        or not all(_is_whole(size) and size > 0 for size in input_shape)
-    ):
-        raise ValueError(f"input_shape is {input_shape!r}; it must be (height, width, channels).")
-    if min(input_shape[:2]) < smallest:
-        raise ValueError(f"input_shape is {input_shape!r}; this network needs at least {smallest} pixels a side.")
-    _require_whole("num_classes", num_classes)
 
 
 def _require_modules(modules, auxiliary):
@@ -298,15 +288,6 @@ def _require_modules(modules, auxiliary):
         raise ValueError(f"modules is {modules!r}; name every module once, in the paper's order.")
     if auxiliary and not set(modules) & set(AUXILIARY_AFTER):
         raise ValueError(f"An auxiliary classifier needs one of the modules {', '.join(AUXILIARY_AFTER)}.")
-
-
-def _require_whole(name, number):
-    if not _is_whole(number) or number < 1:
-        raise ValueError(f"{name} is {number!r}; it must be a whole number greater than 0.")
-
-
-def _is_whole(number):
-    return isinstance(number, numbers.Integral) and not isinstance(number, bool)
 
 
 def _require_choice(name, value, choices):

@@ -1,14 +1,12 @@
 """Normalization: AlexNet's local response normalization, batch normalization, and the networks to compare them in."""
 
 import functools
-import math
-import numbers
 
 import keras
 import numpy as np
 from keras import layers, ops
 
-from coursekit import cost_rules
+from coursekit import cost_rules, require
 
 
 @keras.saving.register_keras_serializable("coursekit")
@@ -42,14 +40,14 @@ class LocalResponseNormalization(layers.Layer):
         self, depth_radius=2, bias=2.0, alpha=1e-4, beta=0.75, across="channels", data_format=None, **layer_options
     ):
         super().__init__(**layer_options)
-        if not _is_whole(depth_radius) or depth_radius < 0:
+        if not require.is_whole(depth_radius) or depth_radius < 0:
             raise ValueError(
                 f"depth_radius is {depth_radius!r}; it must be a whole number from 0, which is no neighbor."
             )
-        if not _is_finite(bias) or bias <= 0:
+        if not require.is_finite(bias) or bias <= 0:
             raise ValueError(f"bias is {bias!r}; it must be greater than 0, or a silent neighborhood divides by zero.")
         for name, value in (("alpha", alpha), ("beta", beta)):
-            if not _is_finite(value) or value < 0:
+            if not require.is_finite(value) or value < 0:
                 raise ValueError(f"{name} is {value!r}; it must be a number from 0, which switches the neighbors off.")
         _require_choice("across", across, ("channels", "pixels"))
         _require_choice("data_format", data_format, (None, "channels_last", "channels_first"))
@@ -140,11 +138,11 @@ class BatchNormalization(layers.Layer):
 
     def __init__(self, momentum=0.99, epsilon=1e-3, axis=-1, **layer_options):
         super().__init__(**layer_options)
-        if not _is_finite(momentum) or not 0 <= momentum <= 1:
+        if not require.is_finite(momentum) or not 0 <= momentum <= 1:
             raise ValueError(f"momentum is {momentum!r}; it must be from 0, which keeps the last batch, to 1.")
-        if not _is_finite(epsilon) or epsilon < 0:
+        if not require.is_finite(epsilon) or epsilon < 0:
             raise ValueError(f"epsilon is {epsilon!r}; it must be a number from 0, better a little more.")
-        if not _is_whole(axis):
+        if not require.is_whole(axis):
             raise ValueError(f"axis is {axis!r}; it must be one whole number, -1 for the last axis.")
         self.momentum = momentum
         self.epsilon = epsilon
@@ -218,7 +216,7 @@ def alexnet(num_classes=1000, normalization="lrn", input_shape=(227, 227, 3), gr
     >>> alexnet(normalization=None, groups=1).get_layer("conv2").output.shape
     (None, 27, 27, 256)
     """
-    _require_images(input_shape, num_classes, smallest=67)
+    require.images(input_shape, num_classes, smallest=67)
     _require_choice("groups", groups, (1, 2))
     normalize = _normalization(normalization)
 
@@ -274,11 +272,11 @@ def small_alexnet(
     >>> [layer.name for layer in model.layers][1:]
     ['conv1', 'norm1', 'act1', 'pool1', 'conv2', 'act2', 'pool2', 'features', 'head']
     """
-    _require_images(input_shape, num_classes)
+    require.images(input_shape, num_classes)
     _require_choice("where", where, ("before", "after"))
-    if not filters or not all(_is_whole(width) and width > 0 for width in filters):
+    if not filters or not all(require.is_whole(width) and width > 0 for width in filters):
         raise ValueError(f"filters is {filters!r}; it must be whole numbers greater than 0, one for each convolution.")
-    if not _is_finite(dropout) or not 0 <= dropout < 1:
+    if not require.is_finite(dropout) or not 0 <= dropout < 1:
         raise ValueError(f"dropout is {dropout!r}; it must be from 0, which drops nothing, to less than 1.")
     all_layers = range(1, len(filters) + 1)
     normalized = all_layers if normalized_layers is None else normalized_layers
@@ -312,20 +310,3 @@ def _normalization(kind):
 def _require_choice(name, value, choices):
     if value not in choices:
         raise ValueError(f"{name} is {value!r}; it must be one of {', '.join(map(repr, choices))}.")
-
-
-def _require_images(shape, num_classes, smallest=1):
-    if len(shape) != 3 or not all(map(_is_whole, shape)) or min(shape[:2]) < smallest or shape[2] < 1:
-        raise ValueError(
-            f"input_shape is {shape!r}; it must be (height, width, channels) with at least {smallest} pixels a side."
-        )
-    if not _is_whole(num_classes) or num_classes < 1:
-        raise ValueError(f"num_classes is {num_classes!r}; it must be a whole number from 1.")
-
-
-def _is_whole(value):
-    return isinstance(value, numbers.Integral) and not isinstance(value, bool)
-
-
-def _is_finite(value):
-    return isinstance(value, numbers.Real) and not isinstance(value, bool) and math.isfinite(value)

@@ -67,6 +67,30 @@ def curves(x, series, *, alt, xlabel, ylabel, title="", categorical=False, ylim=
         return show(figure, f"{alt} {_spoken(x, series)}" if alt.strip() else alt)
 
 
+def dots(rows, names, xlabel):
+    """Draw a row of dots for each name, one a seed, with a bar at the mean; the first row is the highest.
+
+    rows: iterable of (seeds,) arrays. names: sequence of str, as many. Returns a matplotlib figure, to which more can
+    be added before ``show``: row number k is at y = -k. Raises ValueError where rows and names differ in number.
+
+    >>> figure = dots([[0.7, 0.8], [0.8, 0.9]], ["plain", "residual"], "test accuracy")
+    >>> [text.get_text() for text in figure.axes[0].get_yticklabels()]
+    ['plain', 'residual']
+    """
+    rows = list(rows)
+    if len(rows) != len(names):
+        raise ValueError(f"There are {len(rows)} rows and {len(names)} names; give one name a row.")
+    with style():
+        figure, axes = plt.subplots(figsize=(7.5, 0.4 * len(names) + 1))
+        for row, numbers in enumerate(rows):
+            axes.plot(numbers, np.full(len(numbers), -row), "C0o", alpha=0.5)
+            axes.plot(np.mean(numbers), -row, "k|", markersize=18, markeredgewidth=2)
+        axes.set_yticks(-np.arange(len(names)), names)
+        axes.set(xlabel=xlabel)
+        axes.margins(x=0.06)
+    return figure
+
+
 def _spoken(x, series):
     """The curves for those who do not see them: every mean, at no more than ten points."""
     points = np.unique(np.linspace(0, len(x) - 1, 10).astype(int))

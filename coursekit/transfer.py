@@ -4,10 +4,10 @@ In this module a *layer* is what the lecture counts: a layer with a kernel (conv
 depth of nesting. Normalization layers belong to the counted layer below them and share its fate.
 """
 
-import numbers
-
 import keras
 from keras import layers
+
+from coursekit import require
 
 NORMALIZATIONS = (
     layers.BatchNormalization,
@@ -271,7 +271,7 @@ def _normalizes(layer):
 
 
 def _require_count(model, n, total):
-    if isinstance(n, bool) or not isinstance(n, numbers.Integral) or not 0 <= n <= total:
+    if not require.is_whole(n) or not 0 <= n <= total:
         raise ValueError(
             f"n is {n!r}; {model.name} has {total} layers with weights, so n must be a whole number from 0 to {total}."
         )

@@ -141,3 +141,17 @@ def test_titles_may_be_an_array(drawn):
 def test_image_grid_refuses(images, titles, sentence):
     with pytest.raises(ValueError, match=sentence):
         plots.image_grid(grid(images=images), alt="Noise.", titles=titles)
+
+
+def test_dots_are_where_the_numbers_are():
+    rows = {"plain": [0.7, 0.8, 0.9], "residual": [0.5, 0.5, 0.8]}
+    (axes,) = plots.dots(rows.values(), list(rows), "accuracy").axes
+    dots, bars = axes.lines[::2], axes.lines[1::2]
+    assert len(dots) == len(bars) == 2
+    for k, (numbers, dot, bar) in enumerate(zip(rows.values(), dots, bars, strict=True)):
+        assert_array_equal(dot.get_xdata(), numbers)
+        assert set(dot.get_ydata()) == {-k}
+        assert (bar.get_xdata()[0], bar.get_ydata()[0]) == (np.mean(numbers), -k)
+    assert [text.get_text() for text in axes.get_yticklabels()] == list(rows)
+    with pytest.raises(ValueError, match="There are 1 rows and 2 names"):
+        plots.dots([[1.0]], ["a", "b"], "accuracy")

@@ -201,24 +201,16 @@ def test_a_bug_is_caught(tmp_path, chapter, cell, module, code, failures):
 
 
 @pytest.mark.replay
-def test_the_panel_of_the_gan_chapter_trains_and_draws(tmp_path):
-    copy = Copy(tmp_path, GANS, "your-turn")
-    copy.notebook.cells.append(
-        new_code_cell(
-            'draw([({"noise": "normal"}, your_run(lambda done: None, "normal", 3e-3, 3e-3))])', execution_count=1
-        )
-    )
-    assert copy.replay() == 0
-
-
-@pytest.mark.replay
-def test_the_panel_of_the_inception_chapter_trains_and_draws(tmp_path):
-    copy = Copy(tmp_path, INCEPTION, "your-turn")
-    copy.notebook.cells.append(
-        new_code_cell(
-            'draw([({"kind": "stacked"}, your_run(lambda done: None, "stacked", 1, 1e-2))])', execution_count=1
-        )
-    )
+@pytest.mark.parametrize(
+    ("chapter", "panel"),
+    [
+        (GANS, 'draw([({"noise": "normal"}, your_run(lambda done: None, "normal", 3e-3, 3e-3))])'),
+        (INCEPTION, 'draw([({"kind": "stacked"}, your_run(lambda done: None, "stacked", 1, 1e-2))])'),
+    ],
+)
+def test_a_panel_trains_and_draws(tmp_path, chapter, panel):
+    copy = Copy(tmp_path, chapter, "your-turn")
+    copy.notebook.cells.append(new_code_cell(panel, execution_count=1))
     assert copy.replay() == 0
 
 
