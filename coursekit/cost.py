@@ -162,8 +162,9 @@ class Summary:
 
     def _repr_html_(self):
         caption = f"<caption>Cost of {html.escape(self.model)}, one example</caption>"
+        head = f"<thead>{_html_row('th', _COLUMNS)}</thead>"
         body = "".join(_html_row("td", cells) for cells in self._cells())
-        table = f"<table>{caption}<thead>{_html_row('th', _COLUMNS)}</thead><tbody>{body}</tbody></table>"
+        table = f'<table class="dataframe">{caption}{head}<tbody>{body}</tbody></table>'
         notes = "".join(f"<p>{html.escape(note)}</p>" for note in self.notes)
         return f'<div style="overflow-x: auto" tabindex="0">{table}{notes}</div>'
 
