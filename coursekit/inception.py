@@ -44,7 +44,7 @@ def inception_module(
     >>> inception_module(x, conv_1x1=64, reduce_3x3=96, conv_3x3=128, reduce_5x5=16, conv_5x5=32, pool_proj=32).shape
     (None, 28, 28, 256)
     """
-    _require_map(x)
+    require.maps(x)
     conv = functools.partial(_conv, normalize=normalize)
     ones = conv(x, conv_1x1, 1, name=f"{name}_conv_1x1")
     threes = conv(x, reduce_3x3, 1, name=f"{name}_reduce_3x3")
@@ -67,7 +67,7 @@ def naive_inception_module(x, *, conv_1x1, conv_3x3, conv_5x5, normalize=None, n
     >>> naive_inception_module(keras.Input((28, 28, 192)), conv_1x1=64, conv_3x3=128, conv_5x5=32).shape
     (None, 28, 28, 416)
     """
-    _require_map(x)
+    require.maps(x)
     conv = functools.partial(_conv, normalize=normalize)
     ones = conv(x, conv_1x1, 1, name=f"{name}_conv_1x1")
     threes = conv(x, conv_3x3, 3, name=f"{name}_conv_3x3")
@@ -84,7 +84,7 @@ def stacked_module(x, *, conv_1x1, conv_3x3, conv_5x5, normalize=None, name="sta
     >>> stacked_module(keras.Input((28, 28, 192)), conv_1x1=64, conv_3x3=128, conv_5x5=32).shape
     (None, 28, 28, 32)
     """
-    _require_map(x)
+    require.maps(x)
     conv = functools.partial(_conv, normalize=normalize)
     x = conv(x, conv_1x1, 1, name=f"{name}_conv_1x1")
     x = conv(x, conv_3x3, 3, name=f"{name}_conv_3x3")
@@ -153,13 +153,12 @@ def small_googlenet(
     (None, 4, 4, 104)
     """
     require.images(input_shape, num_classes, smallest=25 if auxiliary else 8)
-    _require_choice("kind", kind, KINDS)
-    _require_choice("normalization", normalization, ("batch", "lrn", None))
+    require.choice("kind", kind, KINDS)
+    require.choice("normalization", normalization, ("batch", "lrn", None))
     _require_modules(modules, auxiliary)
     if not require.is_finite(width) or not 0 < width <= 1:
         raise ValueError(f"width is {width!r}; it must be greater than 0 and at most 1, which is the paper's.")
-    if not require.is_finite(dropout) or not 0 <= dropout < 1:
-        raise ValueError(f"dropout is {dropout!r}; it must be from 0, which drops nothing, to less than 1.")
+    require.share("dropout", dropout)
     normalize = functools.partial(layers.BatchNormalization, momentum=0.9) if normalization == "batch" else None
     respond = LocalResponseNormalization if normalization == "lrn" else layers.Identity
     module = functools.partial(KINDS[kind], normalize=normalize)
@@ -274,22 +273,12 @@ class WithAuxiliaryHeads(keras.Model):
 cost_rules.CONTAINERS[WithAuxiliaryHeads] = cost_rules.unknown
 
 
-def _require_map(x):
-    if len(x.shape) != 4:
-        raise ValueError(f"The input has shape {tuple(x.shape)}; it must be (batch, height, width, channels).")
-
-
 def _require_modules(modules, auxiliary):
     if not modules:
         raise ValueError("modules is empty; name at least one.")
     for name in modules:
-        _require_choice("modules", name, MODULES)
+        require.choice("modules", name, MODULES)
     if list(modules) != sorted(set(modules)):
         raise ValueError(f"modules is {modules!r}; name every module once, in the paper's order.")
     if auxiliary and not set(modules) & set(AUXILIARY_AFTER):
         raise ValueError(f"An auxiliary classifier needs one of the modules {', '.join(AUXILIARY_AFTER)}.")
-
-
-def _require_choice(name, value, choices):
-    if value not in choices:
-        raise ValueError(f"{name} has {value!r}; choose from {', '.join(map(repr, choices))}.")

@@ -20,6 +20,24 @@ def whole(name, value):
         raise ValueError(f"{name} is {value!r}; it must be a whole number from 1.")
 
 
+def share(name, value):
+    """Require a share to be left out: a number from 0 to less than 1."""
+    if not is_finite(value) or not 0 <= value < 1:
+        raise ValueError(f"{name} is {value!r}; it must be from 0, which drops nothing, to less than 1.")
+
+
+def choice(name, value, choices):
+    """Require one of some values."""
+    if value not in choices:
+        raise ValueError(f"{name} has {value!r}; choose from {', '.join(map(repr, choices))}.")
+
+
+def maps(x):
+    """Require the shape of feature maps."""
+    if len(x.shape) != 4:
+        raise ValueError(f"The input has shape {tuple(x.shape)}; it must be (batch, height, width, channels).")
+
+
 def images(input_shape, num_classes, smallest=1):
     """Require (height, width, channels) with so many pixels a side, and a number of classes."""
     if (

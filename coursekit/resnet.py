@@ -1,0 +1,390 @@
+"""Residual networks: units with a shortcut around them, networks of such units, and the same without shortcuts.
+
+Sources: He et al. 2016a, "Deep residual learning for image recognition"; He et al. 2016b, "Identity mappings in deep
+residual networks".
+"""
+
+import functools
+
+import keras
+from keras import layers, ops
+
+from coursekit import require
+
+SHORTCUTS = ("projection", "zero_padding")
+
+
+def plain_unit(x, filters, strides=1, *, weight_decay=0.0, name="unit"):
+    """The standard module of two layers: batch norm, ReLU and a 3x3 convolution, twice.
+
+    x: (batch, height, width, channels). filters: int. strides: int, of the first convolution. weight_decay: float, for
+    the kernels: half the sum of their squares, times this, is added to the loss. name: the layers' names begin with it.
+    Returns (batch, ceil(height / strides), ceil(width / strides), filters).
+    Raises ValueError for an x of another rank, or a number out of range.
+
+    Source: He et al. 2016b, figure 1(b), without the shortcut.
+
+    >>> plain_unit(keras.Input((32, 32, 16)), 32, strides=2).shape
+    (None, 16, 16, 32)
+    """
+    _require(x, filters, strides)
+    conv = functools.partial(_conv, weight_decay=weight_decay)
+    x = conv(_norm_relu(x, f"{name}_1"), filters, 3, strides, name=f"{name}_1_conv")
+    return conv(_norm_relu(x, f"{name}_2"), filters, 3, bias=True, name=f"{name}_2_conv")
+
+
+def residual_unit(
+    x,
+    filters,
+    strides=1,
+    *,
+    shortcut="projection",
+    zero_residual=False,
+    drop_rate=0.0,
+    weight_decay=0.0,
+    name="unit",
+):
+    """Pre-activation residual unit: the layers of ``plain_unit``, and x is added to what they answer.
+
+    Where the channels change, x cannot be added as it is. shortcut: ``"projection"`` adds a 1x1 convolution of the
+    activated x instead, ``"zero_padding"`` x with zeros for the channels that are missing. Where only the strides
+    change the shape, x is subsampled. zero_residual: begin with a last kernel of zeros, so that the new unit is its
+    shortcut. drop_rate: float, the share of examples for which training leaves the residual out (stochastic depth).
+    Other parameters and what returns: as for ``plain_unit``.
+    Raises ValueError for an x of another rank, another shortcut, or a number out of range.
+
+    Sources: He et al. 2016b, figure 1(b); He et al. 2016a, section 3.3, for the shortcuts; Huang et al. 2016 for
+    stochastic depth.
+
+    >>> residual_unit(keras.Input((32, 32, 16)), 32, strides=2).shape
+    (None, 16, 16, 32)
+    """
+    _require(x, filters, strides, shortcut, drop_rate)
+    conv = functools.partial(_conv, weight_decay=weight_decay)
+    activated = _norm_relu(x, f"{name}_1")
+    residual = conv(activated, filters, 3, strides, name=f"{name}_1_conv")
+    residual = _norm_relu(residual, f"{name}_2")
+    residual = conv(residual, filters, 3, bias=True, zeros=zero_residual, name=f"{name}_2_conv")
+
+    def project():
+        return conv(activated, filters, 1, strides, bias=True, name=f"{name}_0_conv")
+
+    return _add(_around(x, filters, strides, shortcut, project), residual, drop_rate, name)
+
+
+def bottleneck_unit(
+    x,
+    filters,
+    strides=1,
+    *,
+    shortcut="projection",
+    zero_residual=False,
+    drop_rate=0.0,
+    weight_decay=0.0,
+    name="unit",
+):
+    """Pre-activation residual unit of three convolutions: 1x1 to so many filters, 3x3, and 1x1 to four times as many.
+
+    Parameters and errors as for ``residual_unit``.
+    Returns (batch, ceil(height / strides), ceil(width / strides), 4 * filters).
+
+    Sources: He et al. 2016a, figure 5; He et al. 2016b, section 4.
+
+    >>> bottleneck_unit(keras.Input((56, 56, 256)), 64).shape
+    (None, 56, 56, 256)
+    """
+    _require(x, filters, strides, shortcut, drop_rate)
+    conv = functools.partial(_conv, weight_decay=weight_decay)
+    activated = _norm_relu(x, f"{name}_1")
+    residual = conv(activated, filters, 1, name=f"{name}_1_conv")
+    residual = conv(_norm_relu(residual, f"{name}_2"), filters, 3, strides, name=f"{name}_2_conv")
+    residual = _norm_relu(residual, f"{name}_3")
+    residual = conv(residual, 4 * filters, 1, bias=True, zeros=zero_residual, name=f"{name}_3_conv")
+
+    def project():
+        return conv(activated, 4 * filters, 1, strides, bias=True, name=f"{name}_0_conv")
+
+    return _add(_around(x, 4 * filters, strides, shortcut, project), residual, drop_rate, name)
+
+
+def post_activation_unit(
+    x,
+    filters,
+    strides=1,
+    *,
+    shortcut="projection",
+    zero_residual=False,
+    drop_rate=0.0,
+    weight_decay=0.0,
+    name="unit",
+):
+    """The residual unit of the first paper: convolution, batch norm, ReLU, convolution, batch norm; add x; ReLU.
+
+    Parameters, errors and what returns: as for ``residual_unit``. The projection has a batch norm of its own.
+    zero_residual: begin with a last batch norm whose gamma is 0. (In ``residual_unit`` that would never train: behind a
+    gamma and a beta of 0 stands a ReLU, whose derivative at 0 is 0. So it is the kernel there.)
+
+    Sources: He et al. 2016a, figure 2 and section 3.4; Goyal et al. 2017, section 5.1, for the gamma.
+
+    >>> post_activation_unit(keras.Input((32, 32, 16)), 32, strides=2).shape
+    (None, 16, 16, 32)
+    """
+    _require(x, filters, strides, shortcut, drop_rate)
+    conv = functools.partial(_conv, weight_decay=weight_decay)
+    residual = _norm_relu(conv(x, filters, 3, strides, name=f"{name}_1_conv"), f"{name}_1")
+    residual = conv(residual, filters, 3, name=f"{name}_2_conv")
+    residual = _norm(f"{name}_2_norm", gamma_initializer="zeros" if zero_residual else "ones")(residual)
+
+    def project():
+        return _norm(f"{name}_0_norm")(conv(x, filters, 1, strides, name=f"{name}_0_conv"))
+
+    x = _add(_around(x, filters, strides, shortcut, project), residual, drop_rate, name)
+    return layers.ReLU(name=f"{name}_relu")(x)
+
+
+def _require(x, filters, strides, shortcut="projection", drop_rate=0.0):
+    require.maps(x)
+    require.whole("filters", filters)
+    require.whole("strides", strides)
+    require.choice("shortcut", shortcut, SHORTCUTS)
+    require.share("drop_rate", drop_rate)
+
+
+def _decay(rate):
+    """What adds half the rate times the sum of squares to the loss: the derivative is the rate times a weight."""
+    if not require.is_finite(rate) or rate < 0:
+        raise ValueError(f"weight_decay is {rate!r}; it must be 0, which is none, or greater.")
+    return keras.regularizers.L2(rate / 2) if rate else None
+
+
+def _norm(name, **options):
+    return layers.BatchNormalization(momentum=0.9, epsilon=1e-5, name=name, **options)
+
+
+def _norm_relu(x, name):
+    return layers.ReLU(name=f"{name}_relu")(_norm(f"{name}_norm")(x))
+
+
+def _conv(x, filters, size, strides=1, *, name, bias=False, zeros=False, weight_decay=0.0):
+    """A convolution; with strides, the middles of its windows are the pixels that a subsampling of x keeps."""
+    if strides > 1 and size > 1:
+        x = layers.ZeroPadding2D(size // 2, name=f"{name}_pad")(x)
+    return layers.Conv2D(
+        filters,
+        size,
+        strides,
+        "valid" if strides > 1 else "same",
+        use_bias=bias,
+        kernel_initializer="zeros" if zeros else "he_normal",
+        kernel_regularizer=_decay(weight_decay),
+        name=name,
+    )(x)
+
+
+def _around(x, filters, strides, shortcut, project):
+    """What goes around the residual: x, or what takes its place where the shape changes."""
+    missing = filters - x.shape[-1]
+    if missing and shortcut == "projection":
+        return project()
+    if missing < 0:
+        raise ValueError(
+            f"x has {x.shape[-1]} channels, and zeros cannot take any away for {filters} filters; use the shortcut "
+            "'projection'."
+        )
+    if strides > 1:
+        x = layers.MaxPooling2D(1, strides)(x)
+    return ops.pad(x, [(0, 0), (0, 0), (0, 0), (0, missing)]) if missing else x
+
+
+def _add(around, residual, drop_rate, name):
+    if drop_rate:
+        residual = layers.Dropout(drop_rate, noise_shape=(None, 1, 1, 1), name=f"{name}_drop")(residual)
+    return layers.Add(name=f"{name}_add")([around, residual])
+
+
+UNITS = {"pre": residual_unit, "post": post_activation_unit}
+
+
+def resnet(
+    depth,
+    input_shape=(32, 32, 3),
+    num_classes=10,
+    *,
+    width=16,
+    activation="pre",
+    shortcut="zero_padding",
+    zero_residual=False,
+    drop_rate=0.0,
+    weight_decay=0.0,
+):
+    """Residual network for small images: a convolution, three stages of n units, global average pooling, a dense layer.
+
+    depth: int, 6n + 2, the layers with weights on the longest way. input_shape: (height, width, channels), at least 4
+    pixels a side. width: int, the filters of the first stage; each of the next has twice as many, at half the pixels a
+    side. activation: ``"pre"`` for ``residual_unit``, ``"post"`` for ``post_activation_unit``. drop_rate: that of the
+    last unit; it grows in proportion from the first. shortcut, zero_residual, weight_decay: as for the units. The
+    default shortcut has no parameters, so that the network has exactly those of ``plain``.
+
+    Returns a functional model that answers logits (batch, num_classes). Layers are called ``stem``,
+    ``stage1_unit1_1_norm``, ``stage1_unit1_1_conv``, ... ``stage1_unit1_add``, ... ``pool``, ``logits``.
+    Raises ValueError for another depth, an image too small, an unknown name, a number out of range.
+
+    Sources: He et al. 2016a, section 4.2; He et al. 2016b; Huang et al. 2016, section 3, for the rates.
+
+    >>> model = resnet(20)
+    >>> model.output_shape, model.count_params()
+    ((None, 10), 271434)
+    """
+    require.choice("activation", activation, UNITS)
+    require.share("drop_rate", drop_rate)
+    options = dict(shortcut=shortcut, zero_residual=zero_residual, weight_decay=weight_decay)
+
+    def unit(x, filters, strides, share, name):
+        return UNITS[activation](x, filters, strides, drop_rate=drop_rate * share, name=name, **options)
+
+    return _three_stages(unit, "resnet", depth, input_shape, num_classes, width, weight_decay, activation)
+
+
+def plain(depth, input_shape=(32, 32, 3), num_classes=10, *, width=16, weight_decay=0.0):
+    """The network of ``resnet`` without shortcuts: the same layers with as many parameters, of ``plain_unit``.
+
+    Parameters, names of the layers, what returns and errors: as for ``resnet``.
+
+    >>> plain(20).count_params() == resnet(20).count_params()
+    True
+    """
+
+    def unit(x, filters, strides, share, name):
+        return plain_unit(x, filters, strides, weight_decay=weight_decay, name=name)
+
+    return _three_stages(unit, "plain", depth, input_shape, num_classes, width, weight_decay)
+
+
+def _three_stages(unit, kind, depth, input_shape, num_classes, width, weight_decay, activation="pre"):
+    require.images(input_shape, num_classes, smallest=4)
+    require.whole("width", width)
+    if not require.is_whole(depth) or depth < 8 or depth % 6 != 2:
+        raise ValueError(f"depth is {depth!r}; networks of three stages have 6n + 2 layers: {_nearest_depths(depth)}.")
+    units = [(stage, number) for stage in (1, 2, 3) for number in range(1, depth // 6 + 1)]
+    x = inputs = keras.Input(input_shape)
+    x = _conv(x, width, 3, weight_decay=weight_decay, name="stem")
+    if activation == "post":
+        x = _norm_relu(x, "stem")
+    for position, (stage, number) in enumerate(units, start=1):
+        strides = 2 if stage > 1 and number == 1 else 1
+        x = unit(x, width * 2 ** (stage - 1), strides, position / len(units), f"stage{stage}_unit{number}")
+    if activation == "pre":
+        x = _norm_relu(x, "last")
+    return _classify(inputs, x, num_classes, weight_decay, f"{kind}{depth}")
+
+
+def _nearest_depths(depth):
+    if not require.is_finite(depth) or depth < 8:
+        return "8, 14, 20, 26, ..."
+    below = int(depth - 2) // 6 * 6 + 2
+    return f"{below} or {below + 6}"
+
+
+def _classify(inputs, x, num_classes, weight_decay, name):
+    x = layers.GlobalAveragePooling2D(name="pool")(x)
+    logits = layers.Dense(num_classes, kernel_regularizer=_decay(weight_decay), name="logits")(x)
+    return keras.Model(inputs, logits, name=name)
+
+
+# Units in the four stages. Source: He et al. 2016a, table 1.
+STAGES = {
+    18: (residual_unit, (2, 2, 2, 2)),
+    34: (residual_unit, (3, 4, 6, 3)),
+    50: (bottleneck_unit, (3, 4, 6, 3)),
+    101: (bottleneck_unit, (3, 4, 23, 3)),
+    152: (bottleneck_unit, (3, 8, 36, 3)),
+}
+
+
+def resnet_v2(
+    depth=50,
+    input_shape=(224, 224, 3),
+    num_classes=1000,
+    *,
+    zero_residual=False,
+    drop_rate=0.0,
+    weight_decay=0.0,
+):
+    """ResNet for large images, with pre-activation: 50, 101 and 152 are layer by layer those of ``keras.applications``.
+
+    depth: 18, 34, 50, 101 or 152. input_shape: (height, width, channels), at least 32 pixels a side. zero_residual,
+    drop_rate, weight_decay: as for ``resnet``. As in ``keras.applications``, it is the last unit of a stage that halves
+    the image. Weights carry over: ``resnet_v2(50).set_weights(keras.applications.ResNet50V2().get_weights())``, where
+    ours answers the logits.
+
+    Returns a functional model that answers logits (batch, num_classes). Layers are named as in ``resnet``.
+    Raises ValueError for another depth, an image too small, or a number out of range.
+
+    Sources: He et al. 2016a, table 1; He et al. 2016b.
+
+    >>> resnet_v2(18, (32, 32, 3), 10).output_shape
+    (None, 10)
+    """
+    require.choice("depth", depth, STAGES)
+    require.images(input_shape, num_classes, smallest=32)
+    require.share("drop_rate", drop_rate)
+    unit, stages = STAGES[depth]
+    x = inputs = keras.Input(input_shape)
+    x = _conv(x, 64, 7, 2, bias=True, weight_decay=weight_decay, name="stem")
+    x = layers.MaxPooling2D(3, 2)(layers.ZeroPadding2D(1)(x))
+    position = 0
+    for stage, units in enumerate(stages, start=1):
+        for number in range(1, units + 1):
+            position += 1
+            x = unit(
+                x,
+                32 * 2**stage,
+                2 if stage < len(stages) and number == units else 1,
+                zero_residual=zero_residual,
+                drop_rate=drop_rate * position / sum(stages),
+                weight_decay=weight_decay,
+                name=f"stage{stage}_unit{number}",
+            )
+    return _classify(inputs, _norm_relu(x, "last"), num_classes, weight_decay, f"resnet{depth}v2")
+
+
+resnet50v2 = functools.partial(resnet_v2, 50)
+
+
+def without(model, *units):
+    """Return a model without some of its units, on the same weights.
+
+    model: of any function of this module. units: names, such as ``"stage2_unit3"``. Of a residual unit the shortcut
+    stays. A plain unit is bypassed. Raises ValueError for a name that the model does not have, and for a plain unit
+    that changes the shape.
+
+    Source: Veit et al. 2016, section 4.1.
+
+    >>> model = resnet(20)
+    >>> len(without(model, "stage2_unit3").layers) < len(model.layers)
+    True
+    """
+    found = {layer.name: layer for layer in model.layers}
+    for unit in units:
+        if f"{unit}_2_conv" not in found:
+            known = [name.removesuffix("_2_conv") for name in found if name.endswith("_2_conv")]
+            raise ValueError(f"The model has no unit {unit!r}; it has {', '.join(known)}.")
+        first, last = found[f"{unit}_1_norm"], found[f"{unit}_2_conv"]
+        if f"{unit}_add" not in found and first.input.shape != last.output.shape:
+            raise ValueError(f"{unit} has no shortcut and changes the shape; the rest cannot do without it.")
+    entered = {}  # what came into a unit that has no shortcut
+
+    def call(layer, *inputs, **options):
+        unit, _, part = layer.name.rpartition("_unit")
+        number, _, part = part.partition("_")
+        unit = f"{unit}_unit{number}"
+        if unit in units:
+            if part == "1_norm":
+                entered[unit] = inputs[0]
+            if part == "add":
+                return inputs[0][0]
+            if part == "2_conv" and f"{unit}_add" not in found:
+                return entered[unit]
+        return layer(*inputs, **options)
+
+    return keras.models.clone_model(model, clone_function=lambda layer: layer, call_function=call)
