@@ -27,6 +27,7 @@ from coursekit.widgets import (
     InceptionDesigner,
     Interrupted,
     LrnExplorer,
+    PathExplorer,
     Quiz,
     TransferExplorer,
     YourTurn,
@@ -53,6 +54,7 @@ def test_docstrings():
         "inception_explorers",
         "normalization_explorers",
         "quiz",
+        "resnet_explorers",
         "transfer_explorer",
         "your_turn",
     ):
@@ -121,6 +123,7 @@ def panel(run=lambda progress, **settings: settings, **controls):
 def displays():
     explorers = [TransferExplorer({"digits": results()}), LrnExplorer(), BatchExplorer([1, 2, 3, 10])]
     explorers += [GanPlayground(), latent_explorer(), BottleneckExplorer(), InceptionDesigner()]
+    explorers.append(PathExplorer(6))
     return [Quiz("transfer-scarce-freeze"), *explorers, panel()]
 
 
