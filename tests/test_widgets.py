@@ -18,11 +18,13 @@ from IPython.display import Image
 from keras import ops
 from playwright.sync_api import expect
 from test_gan_widgets import latent_explorer
+from test_resnet_widgets import runs
 
 from coursekit import normalization
 from coursekit.widgets import (
     BatchExplorer,
     BottleneckExplorer,
+    DepthExplorer,
     GanPlayground,
     InceptionDesigner,
     Interrupted,
@@ -123,7 +125,7 @@ def panel(run=lambda progress, **settings: settings, **controls):
 def displays():
     explorers = [TransferExplorer({"digits": results()}), LrnExplorer(), BatchExplorer([1, 2, 3, 10])]
     explorers += [GanPlayground(), latent_explorer(), BottleneckExplorer(), InceptionDesigner()]
-    explorers.append(PathExplorer(6))
+    explorers += [PathExplorer(6), DepthExplorer(runs())]
     return [Quiz("transfer-scarce-freeze"), *explorers, panel()]
 
 

@@ -106,6 +106,52 @@ def inception():
     yield "small GoogLeNet, training step per image", ours, peer, theirs
 
 
+def resnet():
+    """A training step of the large residual network against Keras's own, and of the small one against the design of
+    Keras's example, per image.
+
+    Wanted: a ratio of at most 1.0, give or take what two runs of the same differ by.
+    """
+    import keras
+
+    from coursekit import resnet
+
+    shape = (96, 96, 3)
+    published = keras.applications.ResNet50V2(weights=None, input_shape=shape, classes=10, classifier_activation=None)
+    ours, theirs = training_steps([resnet.resnet50v2(shape, 10), published], shape, batch=16)
+    yield "ResNet50V2, training step per image", ours, "keras.applications", theirs
+    shape = (32, 32, 3)
+    small = resnet.resnet(20, shape, activation="post", shortcut="projection", weight_decay=2e-4)
+    ours, theirs = training_steps([small, peer_resnet20(shape)], shape, batch=64)
+    yield "ResNet-20, training step per image", ours, "the same, Keras's example", theirs
+
+
+def peer_resnet20(shape):
+    """ResNet-20 as Keras's example for CIFAR-10 designs its version 1; the code is ours."""
+    import keras
+    from keras import layers
+
+    def conv(x, filters, size=3, strides=1):
+        decay = keras.regularizers.L2(1e-4)
+        return layers.Conv2D(filters, size, strides, "same", kernel_initializer="he_normal", kernel_regularizer=decay)(
+            x
+        )
+
+    def layer(x, filters, strides=1):
+        return layers.BatchNormalization()(conv(x, filters, strides=strides))
+
+    x = inputs = keras.Input(shape)
+    x = layers.Activation("relu")(layer(x, 16))
+    for filters in (16, 32, 64):
+        for unit in range(3):
+            strides = 2 if filters > 16 and unit == 0 else 1
+            y = layer(layers.Activation("relu")(layer(x, filters, strides)), filters)
+            around = conv(x, filters, 1, strides) if strides > 1 else x
+            x = layers.Activation("relu")(layers.Add()([around, y]))
+    logits = layers.Dense(10, kernel_initializer="he_normal")(layers.GlobalAveragePooling2D()(x))
+    return keras.Model(inputs, logits)
+
+
 def training_steps(models, shape, batch):
     """Milliseconds an image, for each of the models."""
     import keras
@@ -288,6 +334,7 @@ def main():
         (lrn_memory, "MB"),
         (gan_in_the_page, "ms"),
         (inception, "ms"),
+        (resnet, "ms"),
     ):
         with silent_stderr():  # TensorFlow's logs of its start and of XLA
             rows = list(measurements())

@@ -8,13 +8,14 @@ from coursekit.widgets.gan_explorers import GanPlayground, LatentExplorer
 from coursekit.widgets.inception_explorers import BottleneckExplorer, InceptionDesigner
 from coursekit.widgets.normalization_explorers import BatchExplorer, LrnExplorer
 from coursekit.widgets.quiz import Quiz
-from coursekit.widgets.resnet_explorers import PathExplorer
+from coursekit.widgets.resnet_explorers import DepthExplorer, PathExplorer
 from coursekit.widgets.transfer_explorer import TransferExplorer
 from coursekit.widgets.your_turn import Interrupted, YourTurn
 
 __all__ = [
     "BatchExplorer",
     "BottleneckExplorer",
+    "DepthExplorer",
     "GanPlayground",
     "InceptionDesigner",
     "Interrupted",
