@@ -41,12 +41,18 @@ COUNT = "claim-direct"
 PARALLEL = "claim-parallel"
 REDUCTION = "claim-reduction"
 
+RESNETS = "book/05-resnets.ipynb"
+TWINS_COUNTED = "claim-same"
+CHANNELS = "claim-projection"
+RESIDUAL = "claim-residual"
+
 # What these cells say does not depend on how long anything trains; after the first chapter they train next to nothing.
 SHORTEST = {
     TRANSFER: {"images_per_run": "64", "seeds": "3", "source_epochs": "1"},
     NORMALIZATION: {},
     GANS: {"blob_steps": "10", "blob_seeds": "3"},
     INCEPTION: {"images_per_run": "64"},
+    RESNETS: {"again": "()"},
 }
 
 # Each gives the chapter's module a classic bug.
@@ -104,6 +110,23 @@ def inception_module(x, *, reduce_3x3, reduce_5x5, _narrow=inception_module, **o
 
 
 KINDS["reduced"] = inception_module
+"""
+
+
+SHORTCUTS_WITH_WEIGHTS = """
+def _around(x, filters, strides, shortcut, project):
+    return project() if x.shape[-1] != filters else layers.MaxPooling2D(1, strides)(x)
+"""
+SHORTCUTS_THAT_BROADCAST = """
+def _around(x, filters, strides, shortcut, project):
+    return x
+"""
+SHORTCUTS_BEHIND_THE_ACTIVATION = """
+_pre_activation_unit = residual_unit
+
+
+def residual_unit(x, filters, strides=1, *, name="unit", **options):
+    return _pre_activation_unit(layers.ReLU()(x), filters, strides, name=name, **options)
 """
 
 
@@ -175,6 +198,7 @@ def test_as_committed_they_pass(tmp_path):
     assert Copy(tmp_path / "2", NORMALIZATION, FORMULA, TWINS).replay() == 0
     assert Copy(tmp_path / "3", GANS, SIX_STEPS, PART_1).replay() == 0
     assert Copy(tmp_path / "4", INCEPTION, COUNT, PARALLEL, REDUCTION).replay() == 0
+    assert Copy(tmp_path / "5", RESNETS, TWINS_COUNTED, CHANNELS, RESIDUAL).replay() == 0
 
 
 BUGS = {
@@ -188,6 +212,9 @@ BUGS = {
     "FLOPs for multiplications": (INCEPTION, COUNT, "cost", FLOPS_FOR_MULTIPLICATIONS, 1),
     "branches in another order": (INCEPTION, PARALLEL, "inception", BRANCHES_IN_ANOTHER_ORDER, 1),
     "reductions that reduce nothing": (INCEPTION, REDUCTION, "inception", REDUCTIONS_THAT_REDUCE_NOTHING, 1),
+    "shortcuts with weights": (RESNETS, TWINS_COUNTED, "resnet", SHORTCUTS_WITH_WEIGHTS, 1),
+    "shortcuts that broadcast": (RESNETS, CHANNELS, "resnet", SHORTCUTS_THAT_BROADCAST, 1),
+    "shortcuts behind the activation": (RESNETS, RESIDUAL, "resnet", SHORTCUTS_BEHIND_THE_ACTIVATION, 1),
 }
 
 
@@ -204,6 +231,7 @@ def test_a_bug_is_caught(tmp_path, chapter, cell, module, code, failures):
     ("chapter", "panel"),
     [
         (GANS, 'draw([({"noise": "normal"}, your_run(lambda done: None, "normal", 3e-3, 3e-3))])'),
+        (RESNETS, 'draw([({"kind": "residual"}, your_run(lambda done: None, "residual", 8, 1e-2))])'),
         (INCEPTION, 'draw([({"kind": "stacked"}, your_run(lambda done: None, "stacked", 1, 1e-2))])'),
     ],
 )
