@@ -70,7 +70,7 @@ def run(units, seed=0, **changes):
 
 
 def runs():
-    """Of plain and residual networks with 3, 9 and 27 units; a plain one cannot do without some."""
+    """Of plain and residual networks with 3, 9 and 27 units; a plain one lets some not be taken out."""
     results = {
         depth: {"plain": run(units, units), "residual": run(units, 99 + units)} for depth, units in DEPTHS.items()
     }
@@ -115,7 +115,7 @@ def test_the_depth_explorer_by_keyboard(open_page):
     kept = [f"{100 * results[8][kind]['without'][0]:.1f}\u00a0%" for kind in ("plain", "residual")]
     expect(says).to_contain_text(f"Without unit 1, test accuracy: plain {kept[0]}, residual {kept[1]}.")
     unit.press("ArrowRight")
-    expect(says).to_contain_text("Without unit 2, test accuracy: plain cannot do without it, residual ")
+    expect(says).to_contain_text("Without unit 2, test accuracy: plain cannot be taken out, residual ")
     page.get_by_role("slider", name="Depth").press("ArrowRight")
     expect(unit).to_have_attribute("aria-valuetext", "none")
     expect(page.get_by_role("table").get_by_role("row")).to_have_count(7)

@@ -57,7 +57,7 @@ const logRange = (values) => [Math.floor(Math.log10(Math.min(...values))), Math.
 
 function sentences(of, depth, unit) {
   const list = (tell) => Object.entries(of).map(([kind, numbers]) => `${kind} ${tell(numbers)}`).join(", ");
-  const accuracy = ({ without }) => (without === null ? "cannot do without it" : percent(without));
+  const accuracy = ({ without }) => (without === null ? "cannot be taken out" : percent(without));
   return [
     html("p", {}, `${depth} layers: training loss `, html("strong", {}, list(({ loss }) => short(loss))),
       `; test accuracy ${list(({ test }) => percent(test))}.`),
