@@ -9,11 +9,11 @@ BIN := $(VENV)/bin
 ENV := $(VENV)/.complete
 # The built site goes to $(BUILD)/_build/html.
 BUILD := .
-# Notebooks (or files of slow tests) at a time, and the seconds a cell may take.
+# Tests or notebooks at a time, and the seconds a cell may take.
 JOBS := 2
 CELL_TIMEOUT := 600
 PYTEST := $(BIN)/python -m pytest
-UNIT := -m "not site and not replay" tests
+UNIT := -m "not site and not replay" -n $(JOBS) --dist worksteal tests
 
 .PHONY: help book serve test check lint unit replay notebooks bench repository requirements clean
 

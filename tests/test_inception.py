@@ -249,7 +249,7 @@ def own_squared_error(y, y_pred):
 
 
 @pytest.mark.parametrize(
-    "loss", ["binary_crossentropy", "hinge", "poisson", own_squared_error, ["binary_crossentropy"]], ids=str
+    "loss", ["binary_crossentropy", "hinge", "poisson", own_squared_error, ["binary_crossentropy"]]
 )
 def test_one_number_an_example(loss):
     """Keras gives labels (examples,) the shape (examples, 1) of the answers, for the further heads as for the first."""
