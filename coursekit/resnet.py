@@ -65,10 +65,7 @@ def residual_unit(
     residual = conv(activated, filters, 3, strides, name=f"{name}_1_conv")
     residual = _norm_relu(residual, f"{name}_2")
     residual = conv(residual, filters, 3, bias=True, zeros=zero_residual, name=f"{name}_2_conv")
-
-    def project():
-        return conv(activated, filters, 1, strides, bias=True, name=f"{name}_0_conv")
-
+    project = functools.partial(conv, activated, filters, 1, strides, bias=True, name=f"{name}_0_conv")
     return _add(_around(x, filters, strides, shortcut, project), residual, drop_rate, name)
 
 
@@ -100,10 +97,7 @@ def bottleneck_unit(
     residual = conv(_norm_relu(residual, f"{name}_2"), filters, 3, strides, name=f"{name}_2_conv")
     residual = _norm_relu(residual, f"{name}_3")
     residual = conv(residual, 4 * filters, 1, bias=True, zeros=zero_residual, name=f"{name}_3_conv")
-
-    def project():
-        return conv(activated, 4 * filters, 1, strides, bias=True, name=f"{name}_0_conv")
-
+    project = functools.partial(conv, activated, 4 * filters, 1, strides, bias=True, name=f"{name}_0_conv")
     return _add(_around(x, 4 * filters, strides, shortcut, project), residual, drop_rate, name)
 
 
@@ -375,15 +369,12 @@ def without(model, *units):
     entered = {}  # what came into a unit that has no shortcut
 
     def call(layer, *inputs, **options):
-        unit, _, part = layer.name.rpartition("_unit")
-        number, _, part = part.partition("_")
-        unit = f"{unit}_unit{number}"
-        if unit in units:
-            if part == "1_norm":
+        for unit in units:
+            if layer.name == f"{unit}_1_norm":
                 entered[unit] = inputs[0]
-            if part == "add":
+            if layer.name == f"{unit}_add":
                 return inputs[0][0]
-            if part == "2_conv" and f"{unit}_add" not in found:
+            if layer.name == f"{unit}_2_conv" and f"{unit}_add" not in found:
                 return entered[unit]
         return layer(*inputs, **options)
 

@@ -10,11 +10,19 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import chromium
+import numpy as np
 import offline
 import pytest
 from playwright.sync_api import sync_playwright
 
 ROOT = Path(__file__).parents[1]
+
+
+def numpy(tensor):
+    """A tensor of whichever backend runs, as float64."""
+    from keras import ops  # not for every test, and it takes seconds
+
+    return np.asarray(ops.convert_to_numpy(tensor), "float64")
 
 
 def pytest_collection_modifyitems(items):

@@ -9,7 +9,7 @@ import keras
 import numpy as np
 import pytest
 import scipy.linalg
-from conftest import ROOT
+from conftest import ROOT, numpy
 from hypothesis import given
 from hypothesis import strategies as st
 from keras import layers, ops
@@ -18,10 +18,6 @@ from numpy.testing import assert_allclose, assert_array_equal
 from coursekit import data, gan, training
 
 LATENT, HIDDEN, WIDTH = 3, 5, 2
-
-
-def numpy(tensor):
-    return np.asarray(ops.convert_to_numpy(tensor), "float64")
 
 
 def dense(inputs, outputs, hidden=HIDDEN, extra=()):

@@ -3,6 +3,7 @@
 import keras
 import numpy as np
 import pytest
+from conftest import numpy
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from keras import layers, ops
@@ -34,10 +35,6 @@ TABLE = {
 }
 # Rows whose operations the table does not count as its own shapes say, and what they say.
 CORRECTED = {"conv1": 118, "inception_5a": 51}
-
-
-def numpy(tensor):
-    return np.asarray(ops.convert_to_numpy(tensor), "float64")
 
 
 def random_weights(model, seed):

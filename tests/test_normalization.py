@@ -9,6 +9,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from conftest import numpy
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from keras import layers, ops
@@ -22,10 +23,6 @@ small = st.integers(1, 4)
 
 def array(shape, seed=0, scale=1.0, dtype="float32"):
     return (scale * np.random.default_rng(seed).normal(size=shape)).astype(dtype)
-
-
-def numpy(tensor):
-    return np.asarray(ops.convert_to_numpy(tensor), "float64")
 
 
 def output_and_gradients(layer, x, upstream, **call_options):

@@ -6,6 +6,7 @@ import re
 import keras
 import numpy as np
 import pytest
+from conftest import numpy
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from keras import layers, ops
@@ -19,10 +20,6 @@ UNITS = {
     "post": resnet.post_activation_unit,
     "bottleneck": resnet.bottleneck_unit,
 }
-
-
-def numpy(tensor):
-    return np.asarray(ops.convert_to_numpy(tensor), "float64")
 
 
 def randomize(model, seed=0):
