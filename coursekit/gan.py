@@ -7,13 +7,12 @@ Throughout, the discriminator answers one *logit* an image: positive for "real",
 import functools
 import math
 import numbers
-import pathlib
 
 import keras
 import numpy as np
 from keras import layers, ops
 
-from coursekit import data, require, training
+from coursekit import data, require, training, weights
 
 # What the generator starts from, by name: functions of a shape and a seed. All have mean 0 and variance 1, so that
 # only their form differs. Another is one line: gan.NOISES["coin"] = lambda shape, seed: ...
@@ -22,7 +21,6 @@ NOISES = {
     "uniform": lambda shape, seed: keras.random.uniform(shape, -math.sqrt(3), math.sqrt(3), seed=seed),
 }
 LOSSES = ("non_saturating", "minimax")
-ASSETS = pathlib.Path(__file__).parent / "assets"
 JUDGES = {
     "digits": "2da3efc1309e551e5ecf572c0e94387b3c78622033edc06a5b8050af6d291816",
     "cifar10": "0a874b3ba2c9a87ae9ca9aedc94b30351004ed039477854231b78990894004f9",
@@ -341,13 +339,7 @@ def judge(name):
     """
     if name not in JUDGES:
         raise ValueError(f"There is no judge for {name!r}; choose one of {', '.join(JUDGES)}.")
-    model = judge_network(data.IMAGE_SHAPES[name])
-    path = ASSETS / f"judge-{name}.npz"
-    if data.sha256(path) != JUDGES[name]:
-        raise ValueError(f"{path.name} is not the file that was recorded; install coursekit again.")
-    with np.load(path, allow_pickle=False) as weights:
-        model.set_weights([weights[str(number)].astype("float32") for number in range(len(weights))])
-    return model
+    return weights.load(judge_network(data.IMAGE_SHAPES[name]), f"judge-{name}", JUDGES[name])
 
 
 def judge_network(image_shape):

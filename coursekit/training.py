@@ -70,10 +70,10 @@ def fit(
 ):
     """Fit a compiled model, with a progress bar where it takes longer than a moment.
 
-    x: (images, ...). y: (images, ...), or None for a model that learns from images alone. seed: int, decides the order
-    of the images, on every backend alike, and what layers such as dropout draw. images_per_epoch: int; every epoch
-    repeats, or cuts, the training set to so many, so that runs on training sets of different size take equally many
-    steps.
+    x: (images, ...). y: (images, ...), or None for a model that learns from images alone. seed: int, or a tuple of
+    them, decides the order of the images, on every backend alike, and what layers such as dropout draw.
+    images_per_epoch: int; every epoch repeats, or cuts, the training set to so many, so that runs on training sets of
+    different size take equally many steps.
     progress: function called with the fraction done, every so many steps, instead of the bar.
     description: the label of the bar. A fit that has one keeps its weights where ``COURSEKIT_RESUME`` names a folder,
     as ``sweep`` does; the next run loads them and returns an empty history.
@@ -86,7 +86,7 @@ def fit(
         raise ValueError(
             f"There are {len(x)} images and {len(y)} labels; training needs as many of both, at least one."
         )
-    kept = _kept(f"{description}.weights.h5") if description else None
+    kept = resume_path(f"{description}.weights.h5") if description else None
     if kept and kept.is_file():
         model.load_weights(kept)
         return {}
@@ -288,7 +288,7 @@ class _Results:
     """Results of a sweep by key; on disk too, one JSON line each, where ``COURSEKIT_RESUME`` says so."""
 
     def __init__(self, name):
-        self.path = _kept(f"{name}.jsonl")
+        self.path = resume_path(f"{name}.jsonl")
         text = self.path.read_text("utf-8") if self.path and self.path.is_file() else ""
         whole = text[: text.rfind("\n") + 1]  # whoever was interrupted in the middle of a line runs that one again
         if whole != text:
@@ -310,7 +310,7 @@ class _Results:
         return self.results[name]
 
 
-def _kept(file_name):
+def resume_path(file_name):
     """Path of a file that an interrupted run leaves behind for the next, or None where nothing is to be kept."""
     folder = os.environ.get("COURSEKIT_RESUME")
     if not folder:

@@ -548,14 +548,6 @@ def test_every_judge_is_the_recorded_file(name):
     assert (features.shape, answers.shape) == ((2, 64), (2, 10))
 
 
-def test_a_changed_judge_is_refused(tmp_path, monkeypatch):
-    content = (gan.ASSETS / "judge-digits.npz").read_bytes()
-    (tmp_path / "judge-digits.npz").write_bytes(content[:-1] + b"x")
-    monkeypatch.setattr(gan, "ASSETS", tmp_path)
-    with pytest.raises(ValueError, match=r"judge-digits\.npz is not the file that was recorded"):
-        gan.judge.__wrapped__("digits")
-
-
 def test_an_unknown_judge_is_refused():
     with pytest.raises(ValueError, match="There is no judge for 'cats'; choose one of digits, cifar10"):
         gan.judge("cats")

@@ -12,7 +12,7 @@ import sys
 import keras
 import numpy as np
 
-from coursekit import data, gan, training
+from coursekit import data, gan, training, weights
 
 EPOCHS = {"digits": 30, "cifar10": 20}
 BATCH = 64
@@ -39,12 +39,9 @@ def make(name):
         training.fit(
             classifier, images, loaded.y_train, epochs=1, seed=epoch, batch_size=BATCH, progress=lambda _: None
         )
-    network.set_weights([weights.astype("float16") for weights in network.get_weights()])
-    target = gan.ASSETS / f"judge-{name}.npz"
-    arrays = {str(number): weights.astype("float16") for number, weights in enumerate(network.get_weights())}
-    np.savez_compressed(target, **arrays)
+    sha256 = weights.save(network, f"judge-{name}")
     accuracy = training.accuracy(classifier, loaded.x_test, loaded.y_test)
-    print(f"{target.name}: test accuracy {accuracy:.4f}, SHA-256 {data.sha256(target)}")
+    print(f"judge-{name}: test accuracy {accuracy:.4f}, SHA-256 {sha256}")
 
 
 if __name__ == "__main__":

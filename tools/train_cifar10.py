@@ -1,0 +1,165 @@
+"""Train the networks of chapter 5 on all of CIFAR-10, and keep what comes out in the package.
+
+    python tools/train_cifar10.py weights           # ResNet-20: coursekit/assets/resnet20-cifar10.npz and its record
+    python tools/train_cifar10.py table             # depth 20 to 110, plain and residual: the record of the table
+
+CIFAR-10 is loaded as in the course: from ``$COURSEKIT_DATA/cifar10.npz``, or downloaded. The committed results were
+made from JPEG copies of its images. Where ``COURSEKIT_RESUME`` names a folder, a run keeps its state there after each
+pass, and an interrupted one goes on with the pass that it was in.
+
+The images stay on the device, and a layer shifts and flips them, so that the host has nothing to do but to count. The
+recipe is that of He et al. 2016a, section 4.2 (batches of 128, momentum 0.9, learning rate 0.1, shifts by up to four
+pixels, flips), but for a schedule that fits few passes: the rate rises in the first tenth of the steps, and falls along
+a cosine to 0.
+"""
+
+import argparse
+import os
+import time
+
+import keras
+import numpy as np
+from keras import layers, ops
+
+from coursekit import data, records, resnet, training, weights
+
+DEPTHS = (20, 32, 56, 110)
+KINDS = {"plain": resnet.plain, "residual": resnet.resnet}
+BATCH = 128
+LEARNING_RATE = 0.1
+WEIGHT_DECAY = 5e-4
+SEEDS = range(3)
+
+
+class Augmented(layers.Layer):
+    """Images by their rows in the data set, each shifted by up to some pixels in both directions, and half of them
+    flipped. Outside of an image all is 0.
+
+    images: uint8 (images, height, width, channels). Maps int (batch,) to (batch, height, width, channels), in [0, 1].
+    """
+
+    def __init__(self, images, shift=4):
+        super().__init__()
+        self.height, self.width = images.shape[1:3]
+        self.shift = shift
+        padded = np.pad(images, ((0, 0), (shift, shift), (shift, shift), (0, 0)))
+        pixels = padded.reshape(-1, images.shape[-1])
+        self.pixels = self.add_weight(pixels.shape, dtype="uint8", initializer="zeros", trainable=False, name="pixels")
+        self.pixels.assign(pixels)
+        self.random = keras.random.SeedGenerator(0)
+
+    def call(self, rows):
+        def draw(choices):
+            return keras.random.randint((ops.shape(rows)[0], 1, 1), 0, choices, seed=self.random)
+
+        down, right, flipped = draw(2 * self.shift + 1), draw(2 * self.shift + 1), draw(2)
+        y = down + ops.arange(self.height)[:, None]
+        x = ops.arange(self.width)
+        x = right + ops.where(flipped == 1, self.width - 1 - x, x)
+        row = ops.reshape(ops.cast(rows, "int32"), (-1, 1, 1))
+        place = (row * (self.height + 2 * self.shift) + y) * (self.width + 2 * self.shift) + x
+        return ops.cast(ops.take(self.pixels, place, axis=0), self.compute_dtype) / 255
+
+
+def train(network, dataset, passes, seed, name):
+    """Train a network. Returns training loss and test accuracy by pass, two lists, and the seconds that a pass took."""
+    images = np.round(dataset.x_train * 255).astype("uint8")
+    rows = keras.Input((), dtype="int32")
+    learner = keras.Model(rows, network(Augmented(images)(rows)))
+    steps = passes * -(-len(images) // BATCH)
+    rate = keras.optimizers.schedules.CosineDecay(
+        0.0, steps - steps // 10, warmup_target=LEARNING_RATE, warmup_steps=steps // 10
+    )
+    training.compile_classifier(learner, optimizer=keras.optimizers.SGD(rate, momentum=0.9, nesterov=True))
+    state = _State(f"{name}, {passes} passes", network.variables + learner.optimizer.variables)
+    history = state.load()
+    with training.bar(total=passes, initial=len(history), desc=name, unit="pass") as shown:
+        for number in range(len(history), passes):
+            start = time.perf_counter()
+            of_pass = training.fit(
+                learner,
+                np.arange(len(images)),
+                dataset.y_train,
+                epochs=1,
+                seed=(seed, number),
+                batch_size=BATCH,
+                progress=lambda share: shown.update(number + share - shown.n),  # noqa: B023 (called at once)
+            )
+            seconds = time.perf_counter() - start
+            test = training.accuracy(network, dataset.x_test, dataset.y_test)
+            history.append((of_pass["loss"][0], test, seconds))
+            state.save(history)
+    loss, test, seconds = map(list, zip(*history, strict=True))
+    return loss, test, float(np.median(seconds))
+
+
+class _State:
+    """How far a run has got: all variables and the history, in one file where ``COURSEKIT_RESUME`` says so."""
+
+    def __init__(self, name, variables):
+        self.path, self.variables = training.resume_path(f"{name}.npz"), variables
+
+    def save(self, history):
+        if self.path:
+            unfinished = self.path.with_name(f"unfinished {self.path.name}")
+            values = [ops.convert_to_numpy(variable) for variable in self.variables]
+            np.savez(unfinished, *values, history=history)
+            unfinished.replace(self.path)
+
+    def load(self):
+        if not self.path or not self.path.is_file():
+            return []
+        with np.load(self.path, allow_pickle=False) as arrays:
+            for number, variable in enumerate(self.variables):
+                variable.assign(arrays[f"arr_{number}"])
+            return [tuple(of_pass) for of_pass in arrays["history"].tolist()]
+
+
+def make_weights(passes):
+    """ResNet-20, its record, and its weights in the package."""
+    keras.utils.set_random_seed(0)
+    dataset = data.load("cifar10")
+    network = resnet.resnet(20, weight_decay=WEIGHT_DECAY)
+    loss, test, seconds = train(network, dataset, passes, 0, "resnet20")
+    keras.mixed_precision.set_global_policy("float32")
+    shipped = resnet.resnet(20)
+    shipped.set_weights(network.get_weights())
+    sha256 = weights.save(shipped, "resnet20-cifar10")
+    accuracy = training.accuracy(shipped, dataset.x_test, dataset.y_test)
+    print(f"resnet20-cifar10: test accuracy {accuracy:.4f}, SHA-256 {sha256}")
+    return {"loss": loss, "test": test, "test accuracy": accuracy, "seconds a pass": seconds}
+
+
+def make_table(passes):
+    """The family of the paper's table 6, plain and residual: curves and test accuracies by seed."""
+    dataset = data.load("cifar10")
+
+    def run(depth, kind, seed):
+        keras.utils.set_random_seed(seed)
+        network = KINDS[kind](depth, weight_decay=WEIGHT_DECAY)
+        loss, test, seconds = train(network, dataset, passes, seed, f"{kind} {depth} seed {seed}")
+        return {"loss": loss, "test": test, "seconds a pass": seconds}
+
+    results = training.sweep(run, DEPTHS, KINDS, seeds=SEEDS, name="resnet-table")
+    return {"networks": {f"{kind} {depth}": result for (depth, kind), result in results.items()}}
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("what", choices=("weights", "table"))
+    parser.add_argument("--passes", type=int, default=30, help="over the training images")
+    parser.add_argument("--policy", default="float32", help="what Keras computes in, mixed_bfloat16 for instance")
+    arguments = parser.parse_args()
+    if arguments.passes < 1:
+        parser.error(f"--passes is {arguments.passes}; give 1 or more.")
+    os.environ["COURSEKIT_PROFILE"] = "full"
+    keras.mixed_precision.set_global_policy(arguments.policy)
+    make, name = {"weights": (make_weights, "resnet20"), "table": (make_table, "resnet-table")}[arguments.what]
+    recipe = {"passes": arguments.passes, "policy": arguments.policy, "rate": LEARNING_RATE, "decay": WEIGHT_DECAY}
+    results = make(arguments.passes)
+    os.environ["COURSEKIT_RECORD"] = "1"
+    records.write(name, recipe | results)
+
+
+if __name__ == "__main__":
+    main()
