@@ -122,9 +122,10 @@ def equal(within=0.0, **series):
     return Condition("equal", values, outcome, difference.max(), difference.std(ddof=1), within)
 
 
-def check(claim_id, *conditions):
+def check(claim_id, *conditions, run=None):
     """Judge a claim by its conditions, print one line, and compare the numbers with the record.
 
+    run: where the numbers were measured, if not in this session: the ``"run"`` of the record they were read from.
     The verdict joins this run's with the other profile's record, unless this run contradicts its own profile's: then it
     speaks for itself. The line has no number, so that a replay can compare it as text. Where a number has left its
     recorded interval a second line says so, and the replay fails: .80 shall not hide behind the verdict that .95 had.
@@ -135,10 +136,11 @@ def check(claim_id, *conditions):
     if not conditions:
         raise ValueError(f"{claim_id} was checked without a condition; pass claims.greater(...) or claims.equal(...).")
     verdict = _verdict([condition.outcome for condition in conditions])
-    elsewhere = [records.read(claim_id, profile) for profile in runtime.PROFILES if profile != runtime.profile()]
+    own = run["profile"] if run else runtime.profile()
+    elsewhere = [records.read(claim_id, profile) for profile in runtime.PROFILES if profile != own]
     record = {"claim": claim_id, "verdict": verdict, "conditions": [vars(condition) for condition in conditions]}
-    records.write(claim_id, record)
-    on_file = records.read(claim_id)
+    records.write(claim_id, record, run)
+    on_file = records.read(claim_id, own)
     if on_file is None or on_file["verdict"] == verdict:
         verdict = joint_verdict([record, *filter(None, elsewhere)])
     print(f"{verdict} · {claim_id} · {claim.statement}")
@@ -156,17 +158,6 @@ def joint_verdict(records_of_claim):
     if len(verdicts) == 1:
         return verdicts.pop()
     return "qualified" if verdicts & {"confirmed", "qualified"} else "inconclusive"
-
-
-def recorded(claim_id):
-    """Print the line of a claim that only the full profile can measure, from its record.
-
-    Raises ValueError for an unknown id, or a claim without a full record.
-    """
-    claim = _find(claim_id)
-    if records.read(claim_id, "full") is None:
-        raise ValueError(f"{claim_id} has no record of the full profile yet.")
-    print(f"recorded · {claim_id} · {claim.statement}")
 
 
 def verify():

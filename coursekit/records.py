@@ -31,20 +31,21 @@ def read_all():
     }
 
 
-def write(name, record):
-    """Write a record of this session's profile, with the run's backend, device, versions and date under ``"run"``.
+def write(name, record, run=None):
+    """Write a record, with the profile, backend, device, versions and date of its run under ``"run"``.
 
-    Does nothing unless ``COURSEKIT_RECORD`` is set. A record whose numbers are those on file keeps its file and date.
+    run: those of the record that the numbers were read from; by default this session's. Does nothing unless
+    ``COURSEKIT_RECORD`` is set. A record whose numbers are those on file keeps its file and date.
     """
     if "COURSEKIT_RECORD" not in os.environ:
         return
+    run = run or runtime.describe() | {"date": datetime.date.today().isoformat()}
     record = json.loads(json.dumps(record, default=lambda array: array.tolist()), parse_float=_six_digits)
-    on_file = read(name) or {}
+    on_file = read(name, run["profile"]) or {}
     on_file.pop("run", None)
     if record == on_file:
         return
-    run = runtime.describe() | {"date": datetime.date.today().isoformat()}
-    path = FOLDER / runtime.profile() / f"{name}.json"
+    path = FOLDER / run["profile"] / f"{name}.json"
     path.parent.mkdir(parents=True, exist_ok=True)
     unfinished = path.with_suffix(".unfinished")
     unfinished.write_text(json.dumps(record | {"run": run}, indent=1, ensure_ascii=False) + "\n", "utf-8")

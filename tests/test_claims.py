@@ -226,17 +226,17 @@ def test_check_refuses(course):
         claims.check("gan-first")
 
 
-def test_recorded(course, monkeypatch, capsys):
-    with pytest.raises(ValueError, match="gan-first has no record of the full profile yet"):
-        claims.recorded("gan-first")
-    with pytest.raises(ValueError, match="There is no claim"):
-        claims.recorded("gan-third")
-    monkeypatch.setenv("COURSEKIT_PROFILE", "full")
-    claims.check("gan-first", CONDITIONS["holds"]())
-    monkeypatch.delenv("COURSEKIT_PROFILE")
+def test_numbers_of_another_run_are_filed_there(course, monkeypatch, capsys):
+    run = {"profile": "full", "device": "H100", "date": "2001-02-03"}
+    claims.check("gan-first", CONDITIONS["holds"](), run=run)
+    assert records.read("gan-first") is None
+    assert records.read("gan-first", "full")["run"] == run
+    monkeypatch.delenv("COURSEKIT_RECORD")
     capsys.readouterr()
-    claims.recorded("gan-first")
-    assert capsys.readouterr().out == "recorded · gan-first · the first statement\n"
+    claims.check("gan-first", CONDITIONS["reversed"](), run=run)
+    first, second, *_ = capsys.readouterr().out.splitlines()
+    assert first == "refuted · gan-first · the first statement"
+    assert second == "drifted · the verdict is refuted now, confirmed on record."
 
 
 # Drift

@@ -11,7 +11,7 @@ import coursekit
 from coursekit import claims
 
 LONGEST_CELL = 40
-CLAIM_CALL = re.compile(r"\bclaims\.(?:check|recorded)\(\s*\"([\w-]+)\"")
+CLAIM_CALL = re.compile(r"\bclaims\.check\(\s*\"([\w-]+)\"")
 
 
 CHAPTERS = sorted(ROOT.glob(notebooks.CHAPTERS))
