@@ -15,7 +15,7 @@ CELL_TIMEOUT := 600
 PYTEST := $(BIN)/python -m pytest
 UNIT := -m "not site and not replay" -n $(JOBS) --dist worksteal tests
 
-.PHONY: help book serve test check lint unit replay notebooks bench repository requirements clean
+.PHONY: help book serve test check lint unit replay notebooks exercises bench repository requirements clean
 
 help:  ## list the commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -41,10 +41,13 @@ unit: $(ENV)
 	KERAS_BACKEND=jax $(PYTEST) $(UNIT)
 
 replay: $(ENV)  ## run every notebook again and compare its claims with the record
-	$(PYTEST) --nbval-lax --nbval-current-env --nbval-cell-timeout=$(CELL_TIMEOUT) -n $(JOBS) --dist loadfile book/
+	$(PYTEST) --nbval-lax --nbval-current-env --nbval-cell-timeout=$(CELL_TIMEOUT) -n $(JOBS) --dist loadfile --ignore=book/exercises book/ exercises/
 
 notebooks: $(ENV)  ## re-execute the chapters and write them back (NB=book/01-transfer-learning.ipynb for one)
 	@$(BIN)/python tools/notebooks.py $(NB)
+
+exercises: $(ENV)  ## make the students' exercises from the masters (EX=exercises/02-normalization.ipynb for one)
+	@$(BIN)/python tools/exercises.py $(EX)
 
 bench: $(ENV)  ## measure what must stay fast
 	@$(BIN)/python tools/bench.py

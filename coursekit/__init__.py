@@ -4,7 +4,8 @@ Start a notebook with ``coursekit.setup()``; import the rest by topic, ``from co
 Importing ``coursekit`` alone loads neither Keras nor a backend.
 """
 
+from coursekit.checks import check
 from coursekit.runtime import settings, setup
 
 __version__ = "0.1.0"
-__all__ = ["settings", "setup"]
+__all__ = ["check", "settings", "setup"]

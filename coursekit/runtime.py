@@ -49,6 +49,13 @@ def setup(seed=0):
     seed: int, given to Python's, NumPy's and the backend's generators.
     Raises ValueError for an unknown profile, ModuleNotFoundError where no Keras backend is installed.
     """
+    where = load_backend(seed)
+    versions = " · ".join(f"{name} {version}" for name, version in where["versions"].items())
+    print(f"{where['profile']} profile on {where['device']} · {versions}")
+
+
+def load_backend(seed):
+    """What ``setup`` does, in silence. Returns what ``describe`` does."""
     profile()  # complain before the slow import
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "1")  # no information, but warnings, after start-up too
     with silent_stderr():
@@ -63,8 +70,7 @@ def setup(seed=0):
 
             # It takes many small models, which is what experiments are made of, for a mistake, and says so in the page.
             tf.get_logger().setLevel("ERROR")
-    versions = " · ".join(f"{name} {version}" for name, version in where["versions"].items())
-    print(f"{where['profile']} profile on {where['device']} · {versions}")
+    return where
 
 
 def _use_one_thread():

@@ -43,7 +43,7 @@ except ModuleNotFoundError:
     import coursekit
 
 coursekit.setup()"""
-DESCRIBE = "import json; from coursekit import runtime; print(json.dumps(runtime.describe()))"
+DESCRIBE = "import json; from coursekit import runtime; print(json.dumps(runtime.load_backend(0)))"
 
 
 class NotebookError(Exception):

@@ -1,0 +1,113 @@
+"""Checks of the graded exercises: feedback in the student's notebook, on inputs that everybody may know.
+
+``check`` compares an answer with recorded results of the solution; the solution itself is not in the package. The
+grader asks the same questions with inputs that nobody knows.
+"""
+
+import functools
+import importlib
+import pathlib
+
+from coursekit.checks import values
+from coursekit.checks.question import PUBLIC_SEED
+
+TOPICS = ("normalization",)
+EXPECTED = pathlib.Path(__file__).parent / "expected"
+
+
+def questions(topic):
+    """The questions of a topic's exercise, a dict from id to question in the order of the exercise.
+
+    >>> sum(question.points for question in questions("normalization").values())
+    100
+    """
+    module = importlib.import_module(f"coursekit.checks.{topic}")
+    return {question.id: question for question in module.QUESTIONS}
+
+
+def find(question_id):
+    """Return a question and its topic. Raises ValueError for an id that no exercise has."""
+    known = {name: topic for topic in TOPICS for name in questions(topic)}
+    if question_id not in known:
+        raise ValueError(f"There is no question {question_id!r}; there are {', '.join(known)}.")
+    return questions(known[question_id])[question_id], known[question_id]
+
+
+@functools.cache
+def expected(topic):
+    """What the solution and known mistakes make of the public inputs, by question; ``make exercises`` records it."""
+    path = EXPECTED / topic
+    return values.unpack(path.read_bytes()) if path.is_file() else {}
+
+
+class Check:
+    """Checks answers as they are written, and adds up their points.
+
+    ``hand_in`` is None in a student's session. The grader puts a function there, which takes the question, the answer
+    and the mistake's message or None.
+    """
+
+    def __init__(self):
+        self.points = {}
+        self.hand_in = None
+
+    def __call__(self, question_id, answer):
+        """Check an answer to a question, and print what came out.
+
+        answer: function with the parameters that the question names. Raises ValueError for an unknown question.
+        """
+        question, _ = find(question_id)
+        if self.hand_in:
+            self.hand_in(question, answer, None)
+            return
+        points, sentence = self._judge(question_id, answer)
+        self.points[question_id] = points
+        sign = "✓ passed" if points == question.points else "✗ not yet"
+        print(f"{sign} · {question_id} · {points:g} of {question.points} points")
+        if sentence:
+            print(f"  {sentence}")
+
+    def mistake(self, question_id, answer, message):
+        """Say that a wrong answer is a typical one, and what its author is to be told. (For masters of exercises.)
+
+        Raises ValueError where the check does not recognize it.
+        """
+        question, _ = find(question_id)
+        if self.hand_in:
+            self.hand_in(question, answer, message)
+            return
+        points, sentence = self._judge(question_id, answer)
+        if points or sentence != message:
+            raise ValueError(f"{question_id}: this mistake gets {points} points and {sentence!r}; run make exercises.")
+        print(f"caught · {question_id} · {message}")
+
+    def _judge(self, question_id, answer):
+        """Points of an answer on the public inputs, and a sentence for what is wrong with it."""
+        question, topic = find(question_id)
+        recorded = expected(topic)[question_id]
+        found = question.results(answer, question.draw(PUBLIC_SEED))
+        points, sentence = question.judge(PUBLIC_SEED, recorded["solution"], found)
+        if points < question.points:
+            for message, results in recorded["mistakes"]:
+                if not question.judge(PUBLIC_SEED, results, found)[1]:
+                    return points, message
+            sentence = f"{sentence} {question.hint}".rstrip()
+        return points, sentence
+
+    def report(self):
+        """Print the points of every question of the exercise, and their sum."""
+        if not self.points:
+            print("Nothing has been checked yet: run the cells that call check(...).")
+            return
+        _, topic = find(next(iter(self.points)))
+        of_topic = questions(topic)
+        width = max(map(len, of_topic))
+        for name, question in of_topic.items():
+            reached = f"{self.points[name]:g}" if name in self.points else "–"
+            print(f"{name:{width}}  {reached:>4} of {question.points:3}  {question.title}")
+        total = sum(self.points.get(name, 0) for name in of_topic)
+        print(f"{'together':{width}}  {total:4g} of {sum(question.points for question in of_topic.values())}")
+        print("The grader asks the same questions with other inputs.")
+
+
+check = Check()

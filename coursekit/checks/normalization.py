@@ -1,0 +1,138 @@
+"""The questions of the exercise on normalization."""
+
+import numpy as np
+
+from coursekit.checks import values
+from coursekit.checks.question import Contest, Question
+
+
+def maps(random, channels=None):
+    """Feature maps (batch, height, width, channels) of another shape each time, with another mean in each channel."""
+    shape = (*random.integers(2, 6, 3), channels or random.integers(2, 6))
+    return random.normal(random.normal(0, 2, shape[-1]), random.uniform(0.5, 3, shape[-1]), shape)
+
+
+def of_channels(random, channels):
+    return {
+        "gamma": random.uniform(0.5, 2, channels),
+        "beta": random.normal(size=channels),
+        "mean": random.normal(size=channels),
+        "variance": random.uniform(0.2, 3, channels),
+    }
+
+
+def bn_forward(random):
+    x = maps(random)
+    rest = {"momentum": random.uniform(0.6, 0.95), "epsilon": 10 ** random.uniform(-3, -1)}
+    return {"x": x, **of_channels(random, x.shape[-1]), **rest}
+
+
+def bn_fold(random):
+    size, into, out = random.choice([1, 3, 5]), *random.integers(2, 6, 2)
+    convolution = {"kernel": random.normal(size=(size, size, into, out)), "bias": random.normal(size=out)}
+    return {**convolution, **of_channels(random, out), "epsilon": 10 ** random.uniform(-3, -1)}
+
+
+def lrn(random):
+    x = maps(random, channels=random.integers(4, 12))
+    numbers = {"bias": random.uniform(1, 3), "alpha": random.uniform(0.01, 0.5), "beta": random.uniform(0.4, 1)}
+    return {"x": x, "radius": int(random.integers(1, 4)), **numbers}
+
+
+def batches(random):
+    images = int(random.integers(9, 20))
+    x, y = random.random((images, 2, 2, 1)), random.integers(0, 10, images)
+    return {"x": x, "y": y, "order": random.permutation(images), "batch_size": int(random.integers(3, 6))}
+
+
+def verdict(random):
+    seeds = int(random.integers(3, 7))
+    before = random.uniform(0.6, 0.9, seeds)
+    difference = random.normal(size=seeds)
+    difference -= difference.mean()
+    # In standard errors: clearly more than the margin, clearly less, and on both sides of zero.
+    mean = random.choice([-8, -3, -1, 1, 3, 8]) * random.uniform(0.8, 1.2)
+    difference += mean * difference.std(ddof=1) / np.sqrt(seeds)
+    return {"before": before, "after": before + 0.02 * difference}
+
+
+def drift(random):
+    """Means of a network's batches while it learns: an array (steps, channels), and the true ones in the end."""
+    steps, channels = random.integers(150, 400), random.integers(4, 9)
+    start, end = random.normal(0, 3, (2, channels))
+    pace = random.uniform(20, 120, channels)
+    true = end + (start - end) * np.exp(-np.arange(steps)[:, None] / pace)
+    return true + random.normal(0, random.uniform(0.3, 1), true.shape), true[-1]
+
+
+# Root mean squared errors that get no points, and all of them.
+WORST, BEST = 0.4, 0.11
+
+
+def last_mean(estimates, seed):
+    """Compare estimates with the true means in the end."""
+    squares = []
+    for number, estimate in enumerate(estimates):
+        _, true = drift(np.random.default_rng([seed, number]))
+        clause = values.difference(true, estimate, rtol=0, atol=np.inf)
+        if clause:
+            raise ValueError(f"In case {number + 1}, {clause}.")
+        squares.append(np.mean((np.asarray(estimate) - true) ** 2))
+    error = np.sqrt(np.mean(squares))
+    share = np.log(WORST / max(error, 1e-9)) / np.log(WORST / BEST)
+    return float(np.clip(share, 0, 1)), f"The error is {error:.3f}; {WORST} or more gives no points, {BEST} all."
+
+
+QUESTIONS = (
+    Question(
+        id="bn-statistics",
+        title="mean and variance of every channel",
+        points=10,
+        inputs=lambda random: {"x": maps(random)},
+        hint="Batch norm of a convolution has one mean for each channel: over all images and all pixels.",
+    ),
+    Question(
+        id="bn-training",
+        title="batch norm in training",
+        points=20,
+        inputs=bn_forward,
+        hint="Compare your steps with the formulas above, one after the other.",
+    ),
+    Question(
+        id="bn-fold",
+        title="a batch norm folded into the convolution before it",
+        points=15,
+        inputs=bn_fold,
+        hint="Write the convolution, then batch norm in inference, and collect what multiplies the input.",
+    ),
+    Question(
+        id="lrn",
+        title="local response normalization",
+        points=15,
+        inputs=lrn,
+        hint="Write one channel with its neighbors on paper; at the edge there are fewer of them.",
+    ),
+    Question(
+        id="epoch-batches",
+        title="the batches of an epoch",
+        points=15,
+        inputs=batches,
+        hint="Which images are in the first batch, and which labels?",
+    ),
+    Question(
+        id="verdict",
+        title="a verdict from several seeds",
+        points=15,
+        inputs=verdict,
+        cases=20,
+        hint="Seeds come in pairs: take the differences first, then their mean and its standard error.",
+    ),
+    Contest(
+        id="last-mean",
+        title="better averages",
+        points=10,
+        inputs=lambda random: {"means": drift(random)[0]},
+        cases=20,
+        score=last_mean,
+    ),
+)

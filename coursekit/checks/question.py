@@ -1,0 +1,122 @@
+"""What a graded question is: inputs, what is done with an answer, and how its results are judged."""
+
+import copy
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from coursekit.checks import values
+
+PUBLIC_SEED = 0
+NOT_WRITTEN = "it is not written yet"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Question:
+    """A question whose answer is a function, compared with the solution's on random inputs.
+
+    id: str. title: str, what there is to do. points: int. inputs: function of a ``numpy.random.Generator`` to the
+    arguments of one case, a dict from the parameter's name. cases: int. call: function of the answer and those
+    arguments to what is compared, by default the answer's own. hint: str, shown where nothing more special is known.
+    rtol, atol: float, what a number may differ by, relative to the solution's and absolutely.
+    """
+
+    id: str
+    title: str
+    points: int
+    inputs: Callable
+    cases: int = 4
+    call: Callable = lambda answer, **arguments: answer(**arguments)
+    hint: str = ""
+    rtol: float = 1e-4
+    atol: float = 1e-5
+
+    def draw(self, seed):
+        """The arguments of all cases, a list of dicts of plain values; the same for the same seed."""
+        return [self.inputs(np.random.default_rng([seed, number])) for number in range(self.cases)]
+
+    def results(self, answer, cases):
+        """What an answer makes of each case: a list of ``{"value": plain value}`` or ``{"error": sentence}``."""
+        return [self._result(answer, copy.deepcopy(arguments)) for arguments in cases]
+
+    def _result(self, answer, arguments):
+        try:
+            return {"value": values.plain(self.call(answer, **arguments))}
+        except NotImplementedError:
+            return {"error": NOT_WRITTEN}
+        except Exception as error:  # whatever a student's code raises
+            last = traceback.extract_tb(error.__traceback__)[-1]
+            where = f" (in `{last.line}`)" if last.line else ""
+            return {"error": f"it raises {type(error).__name__}: {error}"[:300] + where}
+
+    def judge(self, seed, expected, found):
+        """Compare results on the inputs of a seed with the solution's.
+
+        Returns the points, and a sentence on what is wrong, or an empty text.
+        """
+        cases = self.draw(seed)
+        if not isinstance(found, list) or len(found) != len(cases):
+            return 0, "It was not handed in."
+        for arguments, right, result in zip(cases, expected, found, strict=True):
+            clause = (
+                values.difference(right["value"], result["value"], self.rtol, self.atol)
+                if isinstance(result, dict) and "value" in result
+                else _error(result)
+            )
+            if clause:
+                return 0, _sentence(arguments, clause)
+        return self.points, ""
+
+
+def _error(result):
+    error = result.get("error") if isinstance(result, dict) else None
+    return error[:400] if isinstance(error, str) else "it was not handed in"
+
+
+def _sentence(arguments, clause):
+    if clause == NOT_WRITTEN:
+        return "It is not written yet."
+    return f"Given {described(arguments)}, {clause}." if arguments else f"{clause[0].upper()}{clause[1:]}."
+
+
+@dataclass(frozen=True, kw_only=True)
+class Contest(Question):
+    """An open question: the better the answer, the more points.
+
+    score: function of what the answer returned in each case, a list of plain values, and the seed of the inputs to the
+    share of the points, from 0 to 1, and a sentence on how it came about. What does not fit, it says as ValueError. It
+    runs where no student's code does.
+    """
+
+    score: Callable
+
+    def judge(self, seed, expected, found):
+        if not isinstance(found, list) or len(found) != self.cases:
+            return 0, "It was not handed in."
+        for arguments, result in zip(self.draw(seed), found, strict=True):
+            if not isinstance(result, dict) or "value" not in result:
+                return 0, _sentence(arguments, _error(result))
+        try:
+            share, sentence = self.score([result["value"] for result in found], seed)
+        except ValueError as error:
+            return 0, str(error)
+        return round(self.points * share, 1), sentence
+
+
+def described(arguments):
+    """Arguments in a line: arrays by their shape.
+
+    >>> described({"x": np.zeros((2, 3)), "training": True})
+    'x of shape (2, 3), training=True'
+    """
+
+    def shown(name, value):
+        if isinstance(value, np.ndarray):
+            return f"{name} of shape {value.shape}"
+        if isinstance(value, float):
+            return f"{name}={value:.3g}"
+        return f"{name}={value!r}" if isinstance(value, (str, bool, int)) else name
+
+    return ", ".join(shown(name, value) for name, value in arguments.items())

@@ -1,0 +1,182 @@
+"""Values that travel between a notebook and the grader: arrays, numbers and texts, and lists and dicts of them.
+
+Nothing is pickled, so reading runs no code. A message is the length of its head and of its body, the head as JSON, and
+the bytes of its arrays as the body.
+"""
+
+import json
+import math
+import re
+import struct
+
+import numpy as np
+
+LARGEST = 64 * 2**20  # bytes of a message
+_LENGTHS = struct.Struct(">QQ")
+_DTYPE = re.compile(r"[<|][biuf][1248]")
+
+
+def plain(value):
+    """Return a value as nothing but arrays, numbers, texts, None, lists and dicts.
+
+    Tuples become lists, tensors and variables of any backend become arrays. Raises TypeError for what has no such form.
+
+    >>> plain({"mean": np.float32(0.5), "shape": (2, 3)})
+    {'mean': 0.5, 'shape': [2, 3]}
+    """
+    if isinstance(value, dict):
+        return {str(key): plain(of_key) for key, of_key in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [plain(entry) for entry in value]
+    if value is None or isinstance(value, (str, bool, int, float)):
+        return value
+    if not hasattr(value, "__array__"):
+        raise TypeError(f"a value of type {type(value).__name__} is no array, number or text")
+    array = np.array(np.asarray(value), subok=False, order="C")
+    if array.dtype.kind == "V":  # bfloat16
+        array = array.astype("float32")
+    if array.dtype.kind not in "biuf" or array.dtype.itemsize > 8:
+        raise TypeError(f"an array of dtype {array.dtype} has no numbers that can be compared")
+    return array if array.ndim else array.item()
+
+
+def pack(value):
+    """A plain value as bytes.
+
+    >>> unpack(pack([1, "two", np.arange(3)]))
+    [1, 'two', array([0, 1, 2])]
+    """
+    arrays = []
+
+    def head(value):
+        if isinstance(value, np.ndarray):
+            array = np.ascontiguousarray(value, value.dtype.newbyteorder("<"))
+            arrays.append(array.tobytes())
+            return {"dtype": array.dtype.str, "shape": array.shape}
+        if isinstance(value, dict):
+            return {"dict": {key: head(of_key) for key, of_key in value.items()}}
+        return [head(entry) for entry in value] if isinstance(value, list) else value
+
+    text, body = json.dumps(head(value)).encode(), b"".join(arrays)
+    return _LENGTHS.pack(len(text), len(body)) + text + body
+
+
+def read(stream):
+    """Read one message from a binary stream. Raises EOFError at its end, ValueError for what is none."""
+    lengths = stream.read(_LENGTHS.size)
+    if len(lengths) < _LENGTHS.size:
+        raise EOFError("The stream has ended.")
+    return unpack(lengths + stream.read(size(lengths)))
+
+
+def size(lengths):
+    """How many bytes follow the first 16. Raises ValueError for more than ``LARGEST``."""
+    total = sum(_LENGTHS.unpack(lengths))
+    if total > LARGEST:
+        raise ValueError(f"A message of {total:,} bytes is too large; at most {LARGEST:,} can be handed in.")
+    return total
+
+
+def unpack(message):
+    """The plain value of a message. Raises ValueError for bytes that are none, whatever they are."""
+    of_text, of_body = _LENGTHS.unpack_from(message)
+    text = message[_LENGTHS.size : _LENGTHS.size + of_text]
+    body = memoryview(message)[_LENGTHS.size + of_text :]
+    if len(body) != of_body:
+        raise ValueError("The message is cut off.")
+    start = 0
+
+    def value(head):
+        nonlocal start
+        if isinstance(head, list):
+            return [value(entry) for entry in head]
+        if not isinstance(head, dict):
+            return head
+        if head.keys() == {"dict"} and isinstance(head["dict"], dict):
+            return {key: value(of_key) for key, of_key in head["dict"].items()}
+        dtype, shape = head["dtype"], head["shape"]
+        if not _DTYPE.fullmatch(dtype) or not all(type(n) is int and n >= 0 for n in shape) or len(shape) > 32:
+            raise ValueError("The message has an array that is none.")
+        dtype = np.dtype(dtype)
+        end = start + math.prod(shape) * dtype.itemsize
+        array = np.frombuffer(body[start:end], dtype).reshape(shape).copy()
+        start = end
+        return array
+
+    try:
+        result = value(json.loads(text))
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
+        raise ValueError(f"The message cannot be read: {error}") from None
+    if start != of_body:
+        raise ValueError("The message has more bytes than its arrays.")
+    return result
+
+
+def difference(expected, found, rtol, atol):
+    """Say in a clause how a plain value differs from the expected one; an empty text where it does not.
+
+    Numbers and arrays of shape () are the same, and so are lists of numbers and arrays. NaN equals nothing.
+    """
+    if isinstance(expected, (str, bool)) or expected is None:
+        same = type(found) is type(expected) and found == expected
+        return "" if same else f"it is {_shown(found)}, expected {_shown(expected)}"
+    if isinstance(expected, dict):
+        if not isinstance(found, dict) or found.keys() != expected.keys():
+            names = f"with {', '.join(found)}" if isinstance(found, dict) else _kind(found)
+            return f"expected a dict with {', '.join(expected)}, got {names}"
+        parts = ((f"[{key!r}]", expected[key], found[key]) for key in expected)
+        return _first_difference(parts, rtol, atol)
+    if isinstance(expected, list):
+        found = list(found) if isinstance(found, np.ndarray) and found.ndim else found
+        if not isinstance(found, list) or len(found) != len(expected):
+            got = f"{len(found)}" if isinstance(found, list) else _kind(found)
+            return f"expected {len(expected)} values, got {got}"
+        parts = ((f"[{place}]", *pair) for place, pair in enumerate(zip(expected, found, strict=True)))
+        return _first_difference(parts, rtol, atol)
+    return _array_difference(np.asarray(expected), found, rtol, atol)
+
+
+def _first_difference(parts, rtol, atol):
+    for name, expected, found in parts:
+        clause = difference(expected, found, rtol, atol)
+        if clause:
+            return f"at {name}, {clause}" if not clause.startswith("at [") else f"at {name}{clause[3:]}"
+    return ""
+
+
+def _array_difference(expected, found, rtol, atol):
+    if isinstance(found, list):
+        try:
+            found = np.asarray(found, "float64")
+        except (ValueError, TypeError):
+            return f"expected {_kind(expected)}, got a list that is no array"
+    if isinstance(found, (dict, str)) or found is None:
+        return f"expected {_kind(expected)}, got {_kind(found)}"
+    found = np.asarray(found)
+    if found.shape != expected.shape:
+        return f"expected {_kind(expected)}, got {_kind(found)}"
+    expected, found = expected.astype("float64"), found.astype("float64")
+    if not np.isfinite(found).all():
+        return "it holds a value that is not finite (NaN or infinite)"
+    wrong = ~(np.abs(found - expected) <= atol + rtol * np.abs(expected))
+    if not wrong.any():
+        return ""
+    if not expected.shape:
+        return f"it is {found:.5g}, expected {expected:.5g}"
+    place = np.unravel_index(np.argmax(np.abs(found - expected)), expected.shape)
+    return (
+        f"{wrong.sum():,} of {wrong.size:,} numbers differ, most at [{', '.join(map(str, place))}]: "
+        f"{found[place]:.5g}, expected {expected[place]:.5g}"
+    )
+
+
+def _kind(value):
+    if isinstance(value, np.ndarray) and value.ndim:
+        return f"an array of shape {value.shape}"
+    if isinstance(value, (list, dict)):
+        return f"a {type(value).__name__}"
+    return "nothing (None)" if value is None else "a text" if isinstance(value, str) else "a number"
+
+
+def _shown(value):
+    return repr(value)[:60] if isinstance(value, (str, bool, int, float)) else _kind(value)

@@ -1,0 +1,207 @@
+"""Files for the instructor, the learning platform and the students, each written whole or not at all."""
+
+import csv
+import html
+import io
+import json
+import re
+from pathlib import Path
+
+from coursekit import checks
+
+STYLE = """
+body { font: 16px/1.5 system-ui, sans-serif; max-width: 44rem; margin: 2rem auto; padding: 0 1rem; color: #222; }
+table { border-collapse: collapse; width: 100%; }
+th, td { text-align: left; padding: .35rem .6rem; vertical-align: top; }
+tr { border-bottom: 1px solid #ddd; } td.points { white-space: nowrap; text-align: right; }
+.bar { background: #2a6f97; color: #fff; padding: 0 .4rem; min-width: 1.2rem; display: inline-block; }
+.full { color: #1b6e3c; } .none { color: #a61b1b; }
+@media (prefers-color-scheme: dark) { body { background: #14181e; color: #ced6dd; } tr { border-color: #333b45; }
+.full { color: #7bc99a; } .none { color: #f2938c; } }
+"""
+
+
+def total(grade):
+    return round(sum(grade["points"].values()), 1)
+
+
+def possible(topic):
+    return sum(question.points for question in checks.questions(topic).values())
+
+
+def write_all(out, graded, seed):
+    """Write every report beside ``out``, which is the table of grades. graded: list of (submission, grade or None)."""
+    beside = out.with_suffix("")
+    write(out, _grades(graded))
+    write(Path(f"{beside}-canvas.csv"), _canvas(graded))
+    write(Path(f"{beside}-moodle.csv"), _moodle(graded))
+    write(Path(f"{beside}-summary.html"), _summary(graded, seed))
+    used = set()
+    for submission, grade in graded:
+        name = _file_name(submission, used)
+        write(Path(f"{beside}-feedback", f"{name}.html"), _feedback(submission, grade))
+        write(Path(f"{beside}-gradescope", f"{name}.json"), json.dumps(_gradescope(submission, grade), indent=1))
+
+
+def write(path, text):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = path.with_name(f"{path.name}.unfinished")
+    unfinished.write_text(text, "utf-8", newline="")
+    unfinished.replace(path)
+
+
+def _file_name(submission, used):
+    """A name that is safe on every system, and nobody else's."""
+    parts = filter(None, (submission.student, submission.identifier, submission.topic))
+    name = re.sub(r"[^\w-]+", "_", "_".join(parts))[:100].strip("_") or "student"
+    while name.casefold() in used:
+        name += "_"
+    used.add(name.casefold())
+    return name
+
+
+def _table(rows):
+    text = io.StringIO()
+    csv.writer(text).writerows([[_cell(value) for value in row] for row in rows])
+    return text.getvalue()
+
+
+def _cell(value):
+    """A value that no spreadsheet takes for a formula: names and files are the students' own words."""
+    return f"'{value}" if isinstance(value, str) and value[:1] in ("=", "+", "-", "@", "\t", "\r") else value
+
+
+def _grades(graded):
+    names = [name for topic in checks.TOPICS for name in checks.questions(topic)]
+    names = [name for name in names if any(grade and name in grade["points"] for _, grade in graded)]
+    rows = [["student", "id", "exercise", "file", "points", "of", "late", *names, "notes"]]
+    for submission, grade in graded:
+        sums = [total(grade), possible(submission.topic)] if grade else [0, ""]
+        by_question = [grade["points"].get(name, "") if grade else "" for name in names]
+        notes = " ".join(submission.notes + (grade["notes"] if grade else []))
+        owner = [submission.student, submission.identifier, submission.topic, submission.file]
+        rows.append([*owner, *sums, "late" if submission.late else "", *by_question, notes])
+    return _table(rows)
+
+
+def _topics(graded):
+    return [topic for topic in checks.TOPICS if any(submission.topic == topic for submission, _ in graded)]
+
+
+def _by_student(graded):
+    found = {}
+    for submission, grade in graded:
+        of_student = found.setdefault((submission.student, submission.identifier), {})
+        if grade:
+            of_student[submission.topic] = total(grade)
+    return found
+
+
+def _canvas(graded):
+    """For Canvas, *Grades, Import*: it knows a student by ID, and an assignment by its name."""
+    topics = _topics(graded)
+    rows = [["Student", "ID", "Section", *topics]]
+    for (student, identifier), points in _by_student(graded).items():
+        rows.append([student, identifier, "", *(points.get(topic, "") for topic in topics)])
+    return _table(rows)
+
+
+def _moodle(graded):
+    """For Moodle, *Grades, Import, CSV file*, or its grading worksheet: it knows a participant by number."""
+    topics = _topics(graded)
+    rows = [["Identifier", "Full name", *topics]]
+    for (student, identifier), points in _by_student(graded).items():
+        rows.append([f"Participant {identifier}", student, *(points.get(topic, "") for topic in topics)])
+    return _table(rows)
+
+
+def _gradescope(submission, grade):
+    """What Gradescope's autograder writes as results.json."""
+    if not grade:
+        return {"score": 0, "output": " ".join(submission.notes), "tests": []}
+    tests = [
+        {
+            "name": f"{name}: {question.title}",
+            "score": grade["points"][name],
+            "max_score": question.points,
+            "output": grade["messages"][name],
+        }
+        for name, question in checks.questions(submission.topic).items()
+    ]
+    return {"score": total(grade), "output": " ".join(grade["notes"]), "tests": tests}
+
+
+def _page(title, body):
+    return (
+        f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>{html.escape(title)}</title>'
+        f'<meta name="viewport" content="width=device-width"><style>{STYLE}</style></head>\n'
+        f"<body><main><h1>{html.escape(title)}</h1>\n{body}</main></body></html>\n"
+    )
+
+
+def _feedback(submission, grade):
+    title = f"{submission.topic.capitalize() or 'Exercise'}: {submission.student}"
+    notes = "".join(f"<p>{html.escape(note)}</p>" for note in submission.notes + (grade["notes"] if grade else []))
+    if not grade:
+        return _page(title, f"<p><strong>0 points.</strong></p>{notes}")
+    rows = []
+    for name, question in checks.questions(submission.topic).items():
+        points = grade["points"][name]
+        kind = "full" if points == question.points else "none" if points == 0 else ""
+        message = html.escape(grade["messages"][name]) or "Right."
+        rows.append(
+            f'<tr><th scope="row">{html.escape(question.title)}</th>'
+            f'<td class="points {kind}">{points:g} of {question.points}</td><td>{message}</td></tr>'
+        )
+    table = f"<table><tr><th>Question</th><th>Points</th><th>Remarks</th></tr>{''.join(rows)}</table>"
+    return _page(
+        title, f"<p><strong>{total(grade):g} of {possible(submission.topic)} points.</strong></p>{table}{notes}"
+    )
+
+
+def _summary(graded, seed):
+    parts = [f"<p>{len(graded)} submissions, graded with seed {seed}.</p>"]
+    for topic in _topics(graded):
+        grades = [grade for submission, grade in graded if submission.topic == topic]
+        parts.append(f"<h2>{html.escape(topic.capitalize())}</h2>{_histogram(grades, topic)}{_missed(grades, topic)}")
+    problems = [(submission, note) for submission, grade in graded for note in _all_notes(submission, grade)]
+    if problems:
+        rows = "".join(
+            f"<tr><th scope='row'>{html.escape(submission.student)}</th><td>{html.escape(note)}</td></tr>"
+            for submission, note in problems
+        )
+        parts.append(f"<h2>Remarks</h2><table>{rows}</table>")
+    return _page("Class summary", "\n".join(parts))
+
+
+def _all_notes(submission, grade):
+    late = ["It was handed in late."] if submission.late else []
+    return late + submission.notes + (grade["notes"] if grade else [])
+
+
+def _histogram(grades, topic):
+    most = possible(topic)
+    counts = [0] * 10
+    for grade in grades:
+        counts[min(int(10 * total(grade) / most), 9)] += 1
+    rows = "".join(
+        f"<tr><th scope='row'>{most * k // 10} to {most * (k + 1) // 10}</th>"
+        f"<td><span class='bar' style='width: {70 * count / max(counts):.0f}%'>{count}</span></td></tr>"
+        for k, count in reversed(list(enumerate(counts)))
+    )
+    mean = sum(map(total, grades)) / len(grades)
+    return f"<p>{len(grades)} notebooks, {mean:.1f} of {most} points on average.</p><table>{rows}</table>"
+
+
+def _missed(grades, topic):
+    """Questions by the share of their points that the class got, the lowest first."""
+    shares = {
+        name: sum(grade["points"][name] for grade in grades) / (question.points * len(grades))
+        for name, question in checks.questions(topic).items()
+    }
+    rows = "".join(
+        f"<tr><th scope='row'>{html.escape(checks.questions(topic)[name].title)}</th>"
+        f"<td class='points'>{share:.0%} of the points</td></tr>"
+        for name, share in sorted(shares.items(), key=lambda item: item[1])
+    )
+    return f"<h3>Most missed first</h3><table>{rows}</table>"

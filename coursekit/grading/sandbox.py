@@ -1,0 +1,149 @@
+"""Where a student's notebook runs: with bubblewrap, in a container, or, if that is asked for by name, unprotected."""
+
+import contextlib
+import json
+import os
+import shutil
+import signal
+import site
+import subprocess
+import sys
+import sysconfig
+import tempfile
+import threading
+import uuid
+from pathlib import Path
+
+import coursekit
+
+KINDS = ("bwrap", "docker", "none")
+IMAGE = "coursekit-grading"
+# What of coursekit a notebook may import while it is graded: nothing that could answer a question.
+ALLOWED = ("__init__", "cost", "cost_rules", "data", "require", "runtime")
+# Seconds of a notebook and of one of its cells, MiB of memory and disk.
+LIMITS = {"seconds": 600, "cell_seconds": 120, "memory": 8192, "processes": 256, "disk": 256}
+# Root hands a notebook over to users of its own, one for each that runs at a time, who have no files and no rights.
+FIRST_USER, USERS = 61000, 4000
+
+
+class SandboxError(Exception):
+    """The sandbox cannot be used here; the sentence says why, and what to do."""
+
+
+def allowed_package(folder):
+    """Copy the part of coursekit that may be imported to a folder, and return the folder."""
+    source, target = Path(coursekit.__file__).parent, Path(folder, "coursekit")
+    target.mkdir(parents=True)
+    for name in ALLOWED:
+        shutil.copy(source / f"{name}.py", target)
+    for name in ("checks", "assets"):
+        ignored = shutil.ignore_patterns("expected", "__pycache__", "judge-*", "resnet*")
+        shutil.copytree(source / name, target / name, ignore=ignored)
+    return Path(folder)
+
+
+class Sandbox:
+    """The runner, started in a sandbox. ``process`` is to be talked to; ``kill`` ends it with everything inside."""
+
+    def __init__(self, kind, package, limits):
+        self.container = f"coursekit-{uuid.uuid4().hex}" if kind == "docker" else None
+        self.home = tempfile.mkdtemp(prefix="coursekit-") if kind == "none" else None
+        # One user for each that runs at a time; who is not root cannot hand over, and need not.
+        user = FIRST_USER + threading.get_native_id() % USERS
+        own = {name: limits[name] for name in ("seconds", "memory", "processes", "disk")}
+        own["user"] = user if kind == "bwrap" and os.getuid() == 0 else None
+        runner = ["-m", "coursekit.checks.runner", json.dumps(own)]
+        if kind == "bwrap":
+            command = [*_bwrap(package, limits), sys.executable, *runner]
+        elif kind == "docker":
+            command = [*_docker(package, limits, self.container, user), "python", *runner]
+        else:
+            command = [sys.executable, *runner]
+        self.process = subprocess.Popen(
+            command,
+            env=environment(package) | {"HOME": self.home} if self.home else None,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            start_new_session=True,
+        )
+
+    def kill(self):
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.process.pid, signal.SIGKILL)
+        if self.container:
+            subprocess.run(["docker", "rm", "--force", self.container], capture_output=True)
+        if self.home:
+            shutil.rmtree(self.home, ignore_errors=True)
+
+
+def environment(package):
+    """The environment variables of the runner, a dict."""
+    return {
+        "PATH": "/usr/bin:/bin",
+        "HOME": "/tmp",
+        "LANG": "C.UTF-8",
+        "PYTHONPATH": str(package),
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "MPLBACKEND": "Agg",
+        "MPLCONFIGDIR": "/tmp",
+        "IPYTHONDIR": "/tmp",
+        "OMP_NUM_THREADS": "1",
+        "TF_CPP_MIN_LOG_LEVEL": "3",
+        "KERAS_BACKEND": os.environ.get("KERAS_BACKEND", "tensorflow"),
+    }
+
+
+def _python_folders():
+    """The folders that Python needs: its own, and the environment's, without whatever lies beside them."""
+    found = {Path(sys.base_prefix), Path(sys.prefix), *map(Path, site.getsitepackages())}
+    found |= {Path(sysconfig.get_path(name)) for name in ("stdlib", "purelib", "platlib")}
+    found = {path.resolve() for path in found} | found
+    inside = {path for path in found for other in found if other != path and path.is_relative_to(other)}
+    return sorted(path for path in found - inside if not path.is_relative_to("/usr") or path.is_symlink())
+
+
+def _bwrap(package, limits):
+    """The beginning of a command that runs in bubblewrap."""
+    bwrap = shutil.which("bwrap")
+    if not bwrap:
+        raise SandboxError("bubblewrap is not installed: apt install bubblewrap, or choose --sandbox docker.")
+    arguments = ["--unshare-ipc", "--unshare-pid", "--unshare-net", "--unshare-uts", "--unshare-cgroup-try"]
+    if os.getuid() != 0:
+        arguments += ["--unshare-user", "--disable-userns"]
+    arguments += ["--die-with-parent", "--new-session", "--ro-bind", "/usr", "/usr"]
+    for link in ("/bin", "/lib", "/lib64", "/sbin"):
+        if os.path.islink(link):
+            arguments += ["--symlink", os.readlink(link), link]
+        elif os.path.isdir(link):
+            arguments += ["--ro-bind", link, link]
+    for folder in (Path("/etc/ld.so.cache"), Path("/etc/alternatives"), *_python_folders()):
+        for parent in reversed(folder.parents[:-1]):  # bubblewrap itself would make them for root only
+            arguments += ["--perms", "0755", "--dir", str(parent)]
+        arguments += ["--ro-bind-try", str(folder), str(folder)]
+    installed = Path(coursekit.__file__).parent.resolve()
+    if any(installed.is_relative_to(folder) for folder in _python_folders()):
+        arguments += ["--tmpfs", str(installed), "--remount-ro", str(installed)]
+    disk = str(limits["disk"] * 2**20)
+    arguments += ["--ro-bind", str(package), "/course", "--proc", "/proc", "--dev", "/dev", "--remount-ro", "/dev"]
+    arguments += ["--perms", "1777", "--size", disk, "--tmpfs", "/tmp", "--remount-ro", "/"]
+    arguments += ["--clearenv"]
+    for name, value in environment("/course").items():
+        arguments += ["--setenv", name, value]
+    return [bwrap, *arguments, "--"]
+
+
+def _docker(package, limits, name, user):
+    """The beginning of a command that runs in a container of the image ``coursekit-grading``."""
+    if not shutil.which("docker"):
+        raise SandboxError("docker is not installed; install it, or choose --sandbox bwrap.")
+    memory = f"{limits['memory']}m"
+    arguments = ["--rm", "--interactive", "--name", name, "--network", "none", "--read-only", "--cap-drop", "ALL"]
+    arguments += ["--security-opt", "no-new-privileges", "--user", f"{user}:{user}"]
+    arguments += ["--memory", memory, "--memory-swap", memory, "--pids-limit", str(limits["processes"])]
+    arguments += ["--shm-size", "1m", "--tmpfs", f"/tmp:rw,nosuid,nodev,mode=1777,size={limits['disk']}m"]
+    arguments += ["--volume", f"{package}:/course:ro"]
+    for variable, value in environment("/course").items():
+        if variable != "PATH":
+            arguments += ["--env", f"{variable}={value}"]
+    return ["docker", "run", *arguments, IMAGE]

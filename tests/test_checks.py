@@ -1,0 +1,261 @@
+"""Checks of exercises: what travels between notebook and grader, how results are compared, and what a student reads."""
+
+import json
+import struct
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as arrays
+
+import coursekit
+from coursekit import checks
+from coursekit.checks import question, values
+
+NUMBERS = st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.floats(allow_nan=False) | st.text(max_size=8)
+ARRAYS = arrays.arrays(
+    st.sampled_from(["bool", "int8", "uint16", "int64", "float16", "float32", "float64", ">f4"]),
+    arrays.array_shapes(min_dims=1, max_dims=4, min_side=0, max_side=4),
+)
+VALUES = st.recursive(
+    NUMBERS | ARRAYS,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=8,
+)
+
+
+def same(one, other):
+    if isinstance(one, np.ndarray):
+        return one.dtype == other.dtype.newbyteorder(one.dtype.byteorder) and np.array_equal(one, other, equal_nan=True)
+    if isinstance(one, list):
+        return len(one) == len(other) and all(map(same, one, other))
+    if isinstance(one, dict):
+        return one.keys() == other.keys() and all(same(one[key], other[key]) for key in one)
+    return type(one) is type(other) and one == other
+
+
+@given(VALUES)
+def test_what_is_packed_is_unpacked(value):
+    assert same(values.plain(value), values.unpack(values.pack(values.plain(value))))
+
+
+@given(st.binary(max_size=60), st.binary(max_size=20), VALUES, st.integers(0, 200), st.integers(0, 255))
+def test_bytes_that_are_no_message_are_a_value_error(text, body, value, place, byte):
+    damaged = bytearray(values.pack(values.plain(value)))
+    damaged[place % len(damaged)] = byte
+    for message in (struct.pack(">QQ", len(text), len(body)) + text + body, bytes(damaged)):
+        try:
+            values.size(message[:16])
+            values.unpack(message)
+        except ValueError:
+            pass
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        {"dtype": "<f8", "shape": [10**12]},
+        {"dtype": "<f8", "shape": [-1]},
+        {"dtype": "<f8", "shape": [0, 10**30]},
+        {"dtype": "|O8", "shape": [1]},
+        {"dtype": "<f8", "shape": [1] * 40},
+        {"dtype": ["<f8"], "shape": [1]},
+        {"dict": 3},
+        {"dtype": "<f8"},
+    ],
+)
+def test_an_array_that_lies_is_refused(head):
+    text = json.dumps(head).encode()
+    with pytest.raises(ValueError, match="The message"):
+        values.unpack(struct.pack(">QQ", len(text), 8) + text + bytes(8))
+
+
+def test_a_deep_list_is_refused():
+    text = b"[" * 100_000
+    with pytest.raises(ValueError, match="cannot be read"):
+        values.unpack(struct.pack(">QQ", len(text), 0) + text)
+
+
+def test_a_large_message_is_refused_before_it_is_read():
+    with pytest.raises(ValueError, match="is too large"):
+        values.size(struct.pack(">QQ", 10, values.LARGEST))
+
+
+def test_tensors_of_the_backend_are_arrays():
+    import keras
+
+    tensor = keras.ops.ones((2, 3))
+    assert same(values.plain((tensor, keras.Variable(tensor))), [np.ones((2, 3), "float32")] * 2)
+    assert values.plain(keras.ops.ones((2,), "bfloat16")).dtype == "float32"
+
+
+@pytest.mark.parametrize("value", [object(), {1, 2}, len, np.array([None]), np.array(["a"])])
+def test_what_has_no_numbers_is_a_type_error(value):
+    with pytest.raises(TypeError):
+        values.plain(value)
+
+
+# Comparing
+
+
+def compared(expected, found):
+    return values.difference(values.plain(expected), values.plain(found), rtol=1e-4, atol=1e-6)
+
+
+@given(VALUES)
+def test_nothing_differs_from_itself_but_what_is_not_finite(value):
+    finite = not any(isinstance(leaf, np.ndarray | float) and not np.isfinite(leaf).all() for leaf in leaves(value))
+    assert (compared(value, value) == "") == finite
+
+
+def leaves(value):
+    if isinstance(value, list | dict):
+        for entry in value.values() if isinstance(value, dict) else value:
+            yield from leaves(entry)
+    else:
+        yield value
+
+
+@given(
+    arrays.arrays("float64", (3, 2), elements=st.floats(-10, 10)),
+    st.integers(0, 5),
+    st.floats(0.01, 100) | st.floats(-100, -0.01),
+)
+def test_one_wrong_number_is_found(right, place, error):
+    wrong = right.copy()
+    wrong.flat[place] += error
+    clause = compared([1, right], (1, wrong))
+    assert clause.startswith(f"at [1], 1 of 6 numbers differ, most at [{place // 2}, {place % 2}]")
+
+
+@pytest.mark.parametrize(
+    ("expected", "found", "clause"),
+    [
+        (np.zeros((2, 3)), np.zeros((3, 2)), "expected an array of shape (2, 3), got an array of shape (3, 2)"),
+        (np.zeros(3), 0.0, "expected an array of shape (3,), got a number"),
+        (np.zeros(3), None, "expected an array of shape (3,), got nothing (None)"),
+        (np.zeros(3), [0, 0, 0], ""),
+        (np.zeros(3), [0, [0]], "expected an array of shape (3,), got a list that is no array"),
+        (np.zeros(2), np.array([0, np.nan]), "it holds a value that is not finite (NaN or infinite)"),
+        (0.5, 0.25, "it is 0.25, expected 0.5"),
+        (0.5, np.array(0.5), ""),
+        (1, True, ""),
+        ("open", "higher", "it is 'higher', expected 'open'"),
+        (True, 1, "it is 1, expected True"),
+        ([1, 2], 3, "expected 2 values, got a number"),
+        ([1, 2], [1], "expected 2 values, got 1"),
+        ([1, 2], np.array([1, 2]), ""),
+        ({"a": 1}, {"b": 1}, "expected a dict with a, got with b"),
+        ([[1.0, {"a": 2.0}]], [[1.0, {"a": 3.0}]], "at [0][1]['a'], it is 3, expected 2"),
+    ],
+)
+def test_a_difference_is_said_in_a_clause(expected, found, clause):
+    assert compared(expected, found) == clause
+
+
+# What a student reads
+
+
+@pytest.fixture
+def check():
+    return checks.Check()
+
+
+def right(x):
+    return x.mean((0, 1, 2)), x.var((0, 1, 2))
+
+
+def test_a_right_answer_passes(check, capsys):
+    check("bn-statistics", right)
+    assert capsys.readouterr().out == "✓ passed · bn-statistics · 10 of 10 points\n"
+
+
+def lazy(x):
+    raise NotImplementedError("Your code goes here.")
+
+
+def broken(x):
+    return x.mean((0, 1, 2)), 1 / 0
+
+
+def shifted(x):
+    return x.mean((0, 1, 2)) + 1, x.var((0, 1, 2))
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        (lazy, "It is not written yet."),
+        (broken, "it raises ZeroDivisionError: division by zero (in `return x.mean((0, 1, 2)), 1 / 0`)"),
+        (shifted, "at [0], 3 of 3 numbers differ, most at [0]"),
+        (lambda x: None, "expected 2 values, got nothing (None)"),
+        (lambda: 1, "it raises TypeError"),
+        (lambda x: (object(), 1), "it raises TypeError: a value of type object is no array, number or text"),
+        ("text", "it raises TypeError: 'str' object is not callable"),
+    ],
+)
+def test_a_wrong_answer_is_told_why(check, capsys, answer, said):
+    check("bn-statistics", answer)
+    first, second = capsys.readouterr().out.splitlines()
+    assert first == "✗ not yet · bn-statistics · 0 of 10 points"
+    assert said in second
+
+
+def test_an_answer_cannot_change_the_inputs_of_the_next(check):
+    def destructive(x):
+        result = right(x)
+        x[:] = 0
+        return result
+
+    check("bn-statistics", destructive)
+    check("bn-statistics", right)
+    assert check.points == {"bn-statistics": 10}
+
+
+def test_an_unknown_question_names_the_others(check):
+    with pytest.raises(ValueError, match="There is no question 'bn-sttistics'; there are bn-statistics, bn-training"):
+        check("bn-sttistics", right)
+
+
+def test_the_report_adds_up(check, capsys):
+    check.report()
+    assert "Nothing has been checked yet" in capsys.readouterr().out
+    check("bn-statistics", right)
+    capsys.readouterr()
+    check.report()
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].split()[:4] == ["bn-statistics", "10", "of", "10"]
+    assert lines[1].split()[:4] == ["bn-training", "–", "of", "20"]
+    assert lines[-2].split() == ["together", "10", "of", "100"]
+
+
+def test_a_mistake_that_is_not_recognized_is_an_error(check):
+    with pytest.raises(ValueError, match="run make exercises"):
+        check.mistake("bn-statistics", right, "This is right.")
+
+
+def test_the_package_offers_one_check():
+    assert coursekit.check is checks.check
+
+
+@pytest.mark.parametrize("topic", checks.TOPICS)
+def test_inputs_are_the_same_for_a_seed_and_others_for_another(topic):
+    for one in checks.questions(topic).values():
+        drawn, again, other = (values.pack(values.plain(one.draw(seed))) for seed in (1, 1, 2))
+        assert drawn == again != other
+
+
+def test_a_contest_takes_what_its_score_says():
+    contest = question.Contest(
+        id="c",
+        title="t",
+        points=10,
+        inputs=lambda random: {"n": 1},
+        cases=1,
+        score=lambda found, seed: (0.25, "A quarter."),
+    )
+    assert contest.judge(0, None, [{"value": 3}]) == (2.5, "A quarter.")
+    assert contest.judge(0, None, [{"error": "it raises"}]) == (0, "Given n=1, it raises.")
+    for nothing in (None, [], [{}], "text", [3]):
+        assert contest.judge(0, None, nothing)[0] == 0

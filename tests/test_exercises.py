@@ -1,0 +1,115 @@
+"""The exercises: what students get is what the masters give, and nothing that helps beyond that."""
+
+import nbformat
+import notebooks
+import pytest
+from conftest import ROOT
+
+import exercises
+from coursekit import checks
+from coursekit.checks import values
+
+MASTERS = sorted(ROOT.glob(exercises.MASTERS))
+
+
+@pytest.fixture(params=MASTERS, ids=lambda path: path.stem)
+def path(request):
+    return request.param
+
+
+@pytest.fixture
+def master(path):
+    return nbformat.read(path, as_version=4)
+
+
+@pytest.fixture
+def student(path):
+    return nbformat.read(ROOT / "book" / "exercises" / path.name, as_version=4)
+
+
+def tagged(notebook, tag):
+    return [cell for cell in notebook.cells if tag in cell.metadata.get("tags", [])]
+
+
+def test_every_topic_has_a_master_and_a_hundred_points():
+    assert [exercises.topic_of(path) for path in MASTERS] == list(checks.TOPICS)
+    for topic in checks.TOPICS:
+        assert sum(question.points for question in checks.questions(topic).values()) == 100
+
+
+def test_the_students_notebook_is_up_to_date(master, student):
+    assert exercises.derive(master) == student, "run `make exercises`"
+
+
+def test_the_first_cell_installs(master):
+    assert notebooks.code_cells(master)[0].source == exercises.bootstrap(), "run `make exercises`"
+
+
+def test_what_is_expected_is_up_to_date(path, master):
+    topic = exercises.topic_of(path)
+    recorded, now = checks.expected(topic), exercises.answered(master, topic)
+    assert recorded.keys() == now.keys()
+    for name, one in now.items():
+        messages = [message for message, _ in one["mistakes"]]
+        assert messages == [message for message, _ in recorded[name]["mistakes"]], "run `make exercises`"
+        results = [one["solution"], *(results for _, results in one["mistakes"])]
+        on_file = [recorded[name]["solution"], *(results for _, results in recorded[name]["mistakes"])]
+        assert values.difference(on_file, results, rtol=1e-5, atol=1e-6) == "", "run `make exercises`"
+
+
+def test_nothing_of_a_solution_is_left(master, student):
+    text = nbformat.writes(student)
+    assert "SOLUTION" not in text and "mistake" not in text and "GIVEN" not in text
+    for cell in notebooks.code_cells(master):
+        for match in exercises.SOLUTION.finditer(cell.source):
+            solution, _, given = match[2].partition("### GIVEN")
+            for line in map(str.strip, solution.splitlines()):
+                assert len(line) < 25 or line in given or line not in text, line
+
+
+def test_each_question_is_asked_once_and_has_two_typical_mistakes(path, master):
+    checked = [name for cell in master.cells for name in checked_in(cell)]
+    assert checked == list(checks.questions(exercises.topic_of(path)))
+    mistakes = checks.expected(exercises.topic_of(path))
+    assert all(len(mistakes[name]["mistakes"]) >= 2 for name in checked)
+
+
+def checked_in(cell):
+    return [line.split('"')[1] for line in cell.source.splitlines() if line.startswith('check("')]
+
+
+def test_the_master_passes_and_is_compared(master):
+    for cell in notebooks.code_cells(master):
+        if checked_in(cell):
+            (output,) = cell.outputs
+            assert output.text.startswith("✓ passed")
+            assert "nbval-check-output" in cell.metadata.tags
+
+
+def test_a_student_sees_points_hints_and_the_chapter(path, student):
+    text = "\n".join(cell.source for cell in student.cells if cell.cell_type == "markdown")
+    for question in checks.questions(exercises.topic_of(path)).values():
+        assert f"({question.points} points)" in text
+    assert text.count("<details><summary>Hint</summary>") >= 6
+    assert text.count("**Predict.**") >= 6
+    assert f"](../{path.name})" in text
+
+
+@pytest.mark.parametrize(
+    ("source", "given"),
+    [
+        ("x = 1", "x = 1"),
+        ("def f():\n    ### BEGIN SOLUTION\n    return 1\n    ### END SOLUTION", f"def f():\n    {exercises.TO_DO}"),
+        (
+            "def f():\n    ### BEGIN SOLUTION\n    return 1\n    ### GIVEN\n    # for _ in x:\n    #     y\n"
+            "    ### END SOLUTION",
+            "def f():\n    for _ in x:\n        y",
+        ),
+        (
+            "a\n### BEGIN SOLUTION\nb\n### END SOLUTION\nc\n### BEGIN SOLUTION\nd\n### END SOLUTION",
+            f"a\n{exercises.TO_DO}\nc\n{exercises.TO_DO}",
+        ),
+    ],
+)
+def test_a_solution_is_cut_out(source, given):
+    assert exercises.without_solution(source) == given

@@ -1,0 +1,254 @@
+"""A class of thirty, graded by the command that an instructor types."""
+
+import csv
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+
+import nbformat
+import pytest
+from conftest import ROOT
+from test_grading import NUISANCES, QUESTIONS, SOLUTION, bubblewrap  # noqa: F401 (a fixture)
+
+from coursekit import checks
+from coursekit.grading import __main__ as grading
+from coursekit.grading import reports, sandbox
+
+pytestmark = pytest.mark.replay
+
+POINTS = {name: question.points for name, question in QUESTIONS.items()}
+ANSWER_TO = {
+    checked: SOLUTION[f"{cell_id.removesuffix('-check')}-answer"]
+    for cell_id, source in SOLUTION.items()
+    for checked in re.findall(r'^check\("([\w-]+)"', source)
+}
+
+
+def notebook(*right, extra=()):
+    """The student's notebook with the solution of some questions, and cells in the end."""
+    student = nbformat.read(ROOT / "book" / "exercises" / "02-normalization.ipynb", as_version=4)
+    for cell in student.cells:
+        if any(cell.id == of for of, source in SOLUTION.items() if source in [ANSWER_TO[name] for name in right]):
+            cell.source = SOLUTION[cell.id]
+    student.cells += [nbformat.v4.new_code_cell(source) for source in extra]
+    return nbformat.writes(student)
+
+
+@pytest.fixture(scope="module")
+def school(tmp_path_factory):
+    """Thirty submissions, and what each should get: points by question, or None where there is no grade."""
+    folder = tmp_path_factory.mktemp("class") / "in"
+    names, expected = list(POINTS), {}
+
+    def hand_in(student, content, right, suffix=".ipynb"):
+        target = folder / f"{student}_{100 + len(expected)}_assignsubmission_file_" / f"x{suffix}"
+        target.parent.mkdir(parents=True)
+        target.write_bytes(content if isinstance(content, bytes) else content.encode())
+        expected[student] = None if right is None else {name: POINTS[name] * (name in right) for name in names}
+
+    for number in range(4):
+        hand_in(f"Good {number}", notebook(*names, extra=[f"# {number}"]), names)
+    for number in range(7):
+        hand_in(f"Partial {number}", notebook(*names[: number + 1]), names[: number + 1])
+    for number in range(4):
+        hand_in(f"Untouched {number}", notebook(extra=[f"# {number}"]), [])
+    for number, name in enumerate(list(ANSWER_TO)[:4]):
+        wrong = f"{ANSWER_TO[name].split('(')[0].removeprefix('def ')} = lambda **_: 0\ncheck('{name}', {{}})"
+        wrong = wrong.format(wrong.split(" = ")[0])
+        hand_in(f"Wrong {number}", notebook(*names, extra=[wrong]), [one for one in names if one != name])
+    for number, attack in enumerate(("exits", "prints a gigabyte", "leaves a process", "writes nonsense", "crashes")):
+        hand_in(f"Hostile {number}", notebook(*names[:3], extra=[NUISANCES[attack]]), names[:3])
+    hand_in("Broken JSON", '{"cells": [', None)
+    hand_in("Broken zip", b"PK\x03\x04", None)
+    hand_in("Broken kind", "%PDF", None, ".pdf")
+    hand_in("Broken empty", "", None)
+    hand_in("Broken other", notebook().replace("check(", "czech("), None)
+    hand_in("=HYPERLINK(0)", notebook(names[0]), names[:1])
+    return folder, expected
+
+
+def command(*arguments):
+    return subprocess.run(
+        [sys.executable, "-m", "coursekit.grading", *map(str, arguments)], capture_output=True, text=True, timeout=600
+    )
+
+
+@pytest.fixture(scope="module")
+def out(school, tmp_path_factory):
+    folder, _ = school
+    out = tmp_path_factory.mktemp("grades") / "grades.csv"
+    done = command(folder, "--out", out, "--seed", 11, "--jobs", 2)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("30 submissions, ")
+    return out
+
+
+def rows(path):
+    with open(path, encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_everybody_gets_what_is_due(school, out):
+    _, expected = school
+    table = {row["student"].removeprefix("'"): row for row in rows(out)}
+    assert table.keys() == expected.keys() and len(table) == 30
+    for student, points in expected.items():
+        row = table[student]
+        if points is None:
+            assert (row["points"], row["exercise"]) == ("0", "") and row["notes"], student
+        else:
+            assert {name: float(row[name]) for name in points} == points, student
+            assert float(row["points"]) == sum(points.values())
+
+
+def test_the_platforms_get_their_tables(out):
+    canvas, moodle = (rows(out.with_name(f"grades-{name}.csv")) for name in ("canvas", "moodle"))
+    assert {row["Student"] for row in canvas} == {row["Full name"] for row in moodle}
+    assert all(re.fullmatch(r"Participant 1\d\d", row["Identifier"]) for row in moodle)
+    (good,) = [row for row in canvas if row["Student"] == "Good 0"]
+    assert good["normalization"] == "100.0" and good["ID"] == "100"
+    assert "'=HYPERLINK(0)" in {row["Student"] for row in canvas}, "a spreadsheet would compute it"
+
+
+def test_everybody_gets_a_page_and_a_gradescope_file(out):
+    pages = sorted(out.with_name("grades-feedback").iterdir())
+    results = sorted(out.with_name("grades-gradescope").iterdir())
+    assert len(pages) == len(results) == 30
+    (partial,) = [page.read_text() for page in pages if "Partial_2" in page.name]
+    assert "45 of 100 points" in partial and "It is not written yet." in partial
+    (partial,) = [json.loads(result.read_text()) for result in results if "Partial_2" in result.name]
+    assert partial["score"] == sum(test["score"] for test in partial["tests"]) == 45
+    assert sum(test["max_score"] for test in partial["tests"]) == 100
+
+
+def test_the_summary_counts(out):
+    summary = out.with_name("grades-summary.html").read_text()
+    assert "25 notebooks" in summary and "seed 11" in summary
+    assert "The file cannot be read as a notebook." in summary
+    assert summary.index("better averages") < summary.index("mean and variance of every channel"), "most missed first"
+
+
+@pytest.mark.parametrize("page", ["grades-summary.html", "grades-feedback"])
+def test_pages_are_accessible_and_run_nothing(out, open_page, page, tmp_path):
+    from axe_core_python.sync_playwright import Axe
+
+    path = out.with_name(page)
+    if path.is_dir():
+        (path,) = path.glob("Partial_2*")
+    text = path.read_text()
+    assert "<script" not in text
+    opened = open_page()
+    opened.set_content(text)
+    assert Axe().run(opened)["violations"] == []
+
+
+def test_what_students_write_is_text_in_a_page(tmp_path):
+    submission = grading.submissions.Submission("<script>alert(1)</script>", "", "x.ipynb", notes=["<b>bold</b>"])
+    reports.write_all(tmp_path / "g.csv", [(submission, None)], seed=0)
+    for page in tmp_path.rglob("*.html"):
+        assert "<script" not in page.read_text() and "<b>" not in page.read_text()
+    assert [path.parent.name for path in tmp_path.rglob("*.html") if "alert" in path.name] == ["g-feedback"]
+
+
+def test_an_interrupted_run_goes_on_and_ends_as_a_whole_one(school, out, tmp_path):
+    folder, _ = school
+    again = tmp_path / "grades.csv"
+    progress = tmp_path / "grades.progress.jsonl"
+    lines = out.with_name("grades.progress.jsonl").read_text().splitlines()
+    arguments = ["-m", "coursekit.grading", folder, "--out", again, "--seed", "11", "--jobs", "2"]
+    running = subprocess.Popen([sys.executable, *map(str, arguments)], stderr=subprocess.PIPE, start_new_session=True)
+    while not progress.is_file() or len(progress.read_text().splitlines()) < 4:
+        assert running.poll() is None
+        threading.Event().wait(0.05)
+    os.killpg(running.pid, signal.SIGINT)  # as the terminal does, when somebody presses Ctrl-C
+    said = running.communicate(timeout=60)[1].decode()
+    assert running.returncode == 1 and "with --resume goes on from here" in said.splitlines()[-1]
+    assert not again.exists() and 4 <= len(progress.read_text().splitlines()) < len(lines)
+    with open(progress, "a") as file:
+        file.write(lines[-1][:20])  # a machine that stops in the middle of a line
+    done = command(folder, "--out", again, "--resume", "--jobs", 2)
+    assert done.returncode == 0, done.stderr
+    assert again.read_text() == out.read_text()
+    assert len(progress.read_text().splitlines()) == len(lines)
+
+
+def test_another_seed_cannot_be_mixed_in(school, out, tmp_path):
+    shutil.copy(out.with_name("grades.progress.jsonl"), tmp_path)
+    done = command(school[0], "--out", tmp_path / "grades.csv", "--resume", "--seed", 12)
+    assert done.returncode == 2
+    assert "was begun with seed 11; leave --seed out, or --resume" in done.stderr
+
+
+def test_a_dask_cluster_grades_the_same(school, out, tmp_path):
+    from distributed import LocalCluster
+
+    folder, _ = school
+    some = tmp_path / "in"
+    for student in ("Good 0", "Partial 3", "Hostile 0"):
+        (source,) = folder.glob(f"{student}_*")
+        shutil.copytree(source, some / source.name)
+    with LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as cluster:
+        done = command(some, "--out", tmp_path / "grades.csv", "--seed", 11, "--dask", cluster.scheduler_address)
+    assert done.returncode == 0, done.stderr
+    by_student = {row["student"]: row for row in rows(out)}
+    assert rows(tmp_path / "grades.csv") == [by_student[name] for name in ("Good 0", "Hostile 0", "Partial 3")]
+
+
+def test_a_dask_cluster_that_is_not_there_is_one_sentence(school, tmp_path):
+    done = command(school[0], "--out", tmp_path / "grades.csv", "--dask", "tcp://127.0.0.1:9")
+    assert done.returncode == 2
+    assert "error: There is no Dask scheduler at tcp://127.0.0.1:9" in done.stderr.splitlines()[-1]
+
+
+def test_without_a_sandbox_it_warns(tmp_path):
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "ada.ipynb").write_text(notebook(*POINTS))
+    done = command(tmp_path / "in", "--out", tmp_path / "grades.csv", "--sandbox", "none")
+    assert done.returncode == 0 and "WARNING: without a sandbox, every notebook can read and change" in done.stderr
+    assert rows(tmp_path / "grades.csv")[0]["points"] == "100.0"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["missing", "--out", "g.csv"], "missing is neither a folder nor a zip file of submissions."),
+        ([".", "--out", "g.csv"], ". has no notebooks (files that end in .ipynb)."),
+        ([".", "--out", "g.csv", "--jobs", "0"], "--jobs is 0; give 1 or more."),
+        ([".", "--out", "g.csv", "--sandbox", "chroot"], "invalid choice: 'chroot'"),
+        (["."], "the following arguments are required: --out"),
+        (["one", "--out", "g.csv", "--masters", "empty"], "empty has no master of normalization"),
+    ],
+)
+def test_bad_arguments_are_one_sentence(tmp_path, monkeypatch, capsys, arguments, said):
+    monkeypatch.chdir(tmp_path)
+    if arguments[0] == "one":
+        (tmp_path / "one").mkdir()
+        (tmp_path / "one" / "ada.ipynb").write_text(notebook())
+    with pytest.raises(SystemExit, match="2"):
+        grading.main(arguments)
+    assert said in capsys.readouterr().err
+    assert not (tmp_path / "g.csv").exists()
+
+
+def test_a_missing_sandbox_is_named(monkeypatch, tmp_path):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(sandbox.SandboxError, match="bubblewrap is not installed: apt install bubblewrap, or"):
+        sandbox.Sandbox("bwrap", tmp_path, sandbox.LIMITS)
+    with pytest.raises(sandbox.SandboxError, match="docker is not installed"):
+        sandbox.Sandbox("docker", tmp_path, sandbox.LIMITS)
+
+
+def test_the_sandbox_holds_nothing_that_answers():
+    import tempfile
+
+    with tempfile.TemporaryDirectory() as folder:
+        package = sandbox.allowed_package(folder) / "coursekit"
+        modules = {path.stem for path in package.glob("*.py")}
+        assert modules == set(sandbox.ALLOWED)
+        assert not list(package.rglob("expected")) and not modules & set(checks.TOPICS)
+        assert {path.name for path in (package / "assets").iterdir()} == {"digits.npz", "coursekit.mplstyle"}
