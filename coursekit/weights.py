@@ -26,7 +26,7 @@ def load(model, name, sha256):
     Raises ValueError for a file that is not the one that was made.
     """
     path = FOLDER / f"{name}.npz"
-    if data.sha256(path) != sha256:
+    if not path.is_file() or data.sha256(path) != sha256:
         raise ValueError(f"{path.name} is not the file that was recorded; install coursekit again.")
     with np.load(path, allow_pickle=False) as arrays:
         model.set_weights([arrays[str(number)].astype("float32") for number in range(len(arrays))])

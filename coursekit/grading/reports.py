@@ -14,7 +14,8 @@ body { font: 16px/1.5 system-ui, sans-serif; max-width: 44rem; margin: 2rem auto
 table { border-collapse: collapse; width: 100%; }
 th, td { text-align: left; padding: .35rem .6rem; vertical-align: top; }
 tr { border-bottom: 1px solid #ddd; } td.points { white-space: nowrap; text-align: right; }
-.bar { background: #2a6f97; color: #fff; padding: 0 .4rem; min-width: 1.2rem; display: inline-block; }
+.histogram th { width: 6rem; }
+.bar { background: #2a6f97; height: 1rem; display: inline-block; vertical-align: middle; }
 .full { color: #1b6e3c; } .none { color: #a61b1b; }
 @media (prefers-color-scheme: dark) { body { background: #14181e; color: #ced6dd; } tr { border-color: #333b45; }
 .full { color: #7bc99a; } .none { color: #f2938c; } }
@@ -186,11 +187,12 @@ def _histogram(grades, topic):
         counts[min(int(10 * total(grade) / most), 9)] += 1
     rows = "".join(
         f"<tr><th scope='row'>{most * k // 10} to {most * (k + 1) // 10}</th>"
-        f"<td><span class='bar' style='width: {70 * count / max(counts):.0f}%'>{count}</span></td></tr>"
+        f"<td><span class='bar' style='width: {90 * count / max(counts):.0f}%'></span> {count or ''}</td></tr>"
         for k, count in reversed(list(enumerate(counts)))
     )
     mean = sum(map(total, grades)) / len(grades)
-    return f"<p>{len(grades)} notebooks, {mean:.1f} of {most} points on average.</p><table>{rows}</table>"
+    heading = f"<p>{len(grades)} notebooks, {mean:.1f} of {most} points on average.</p>"
+    return f"{heading}<table class='histogram'>{rows}</table>"
 
 
 def _missed(grades, topic):
