@@ -42,7 +42,7 @@ def test_the_students_notebook_is_up_to_date(master, student):
 
 
 def test_the_first_cell_installs(master):
-    assert notebooks.code_cells(master)[0].source == exercises.bootstrap(), "run `make exercises`"
+    assert notebooks.code_cells(master)[0].source == exercises.bootstrap(master), "run `make exercises`"
 
 
 def test_what_is_expected_is_up_to_date(path, master):

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import nbformat
 import notebooks
+import numpy as np
 
 from coursekit import checks
 from coursekit.checks import values
@@ -31,9 +32,10 @@ def topic_of(path):
     return next(topic for topic in checks.TOPICS if path.stem[3:].startswith(topic))
 
 
-def bootstrap():
-    """The first code cell: that of the chapters, without the setup, which loads Keras and takes seconds."""
-    return notebooks.bootstrap().removesuffix("\n\ncoursekit.setup()")
+def bootstrap(master):
+    """The first code cell: that of the chapters, without the setup, which takes seconds, where Keras is not used."""
+    uses_keras = any("import keras" in cell.source for cell in notebooks.code_cells(master))
+    return notebooks.bootstrap() if uses_keras else notebooks.bootstrap().removesuffix("\n\ncoursekit.setup()")
 
 
 def without_solution(source):
@@ -82,15 +84,24 @@ def answered(master, topic):
     }
 
 
+def shortened(value):
+    """The same plain value in single precision: further digits would only make the file larger."""
+    if isinstance(value, dict):
+        return {key: shortened(of_key) for key, of_key in value.items()}
+    if isinstance(value, list):
+        return [shortened(entry) for entry in value]
+    return value.astype("float32") if isinstance(value, np.ndarray) and value.dtype == "float64" else value
+
+
 def refresh(path):
     """Make everything from one master; returns what happened."""
     committed = nbformat.read(path, as_version=4)
     master = nbformat.from_dict(committed)
-    next(iter(notebooks.code_cells(master))).source = bootstrap()
+    next(iter(notebooks.code_cells(master))).source = bootstrap(master)
     topic = topic_of(path)
     target = checks.EXPECTED / topic
     target.parent.mkdir(exist_ok=True)
-    target.write_bytes(values.pack(answered(master, topic)))
+    target.write_bytes(values.pack(shortened(answered(master, topic))))
     run = notebooks.execute(master, path.parent)
     notebooks.normalize(master, run)
     if notebooks.without_run(master) != notebooks.without_run(committed):

@@ -11,7 +11,7 @@ import pathlib
 from coursekit.checks import values
 from coursekit.checks.question import PUBLIC_SEED
 
-TOPICS = ("normalization",)
+TOPICS = ("transfer", "normalization")
 EXPECTED = pathlib.Path(__file__).parent / "expected"
 
 

@@ -10,6 +10,8 @@ import numpy as np
 from coursekit.checks import values
 
 PUBLIC_SEED = 0
+# What the names of a notebook's cells have in common, in Jupyter and in IPython.
+OF_NOTEBOOK = "ipy"
 NOT_WRITTEN = "it is not written yet"
 
 
@@ -47,8 +49,8 @@ class Question:
         except NotImplementedError:
             return {"error": NOT_WRITTEN}
         except Exception as error:  # whatever a student's code raises
-            last = traceback.extract_tb(error.__traceback__)[-1]
-            where = f" (in `{last.line}`)" if last.line else ""
+            lines = [frame.line for frame in traceback.extract_tb(error.__traceback__) if OF_NOTEBOOK in frame.filename]
+            where = f" (in `{lines[-1]}`)" if lines else ""
             return {"error": f"it raises {type(error).__name__}: {error}"[:300] + where}
 
     def judge(self, seed, expected, found):
