@@ -345,12 +345,22 @@ def resnet_v2(
 resnet50v2 = functools.partial(resnet_v2, 50)
 
 
-def without(model, *units):
+def units(model):
+    """The names of a network's units, from the input to the output, a list.
+
+    >>> units(resnet(8))
+    ['stage1_unit1', 'stage2_unit1', 'stage3_unit1']
+    """
+    end = "_1_conv"
+    return [layer.name.removesuffix(end) for layer in model.layers if layer.name.endswith(end)]
+
+
+def without(model, *missing):
     """Return a model without some of its units, on the same weights.
 
-    model: of any function of this module. units: names, such as ``"stage2_unit3"``. Of a residual unit the shortcut
-    stays. A plain unit is bypassed. Raises ValueError for a name that the model does not have, and for a plain unit
-    that changes the shape.
+    model: of any function of this module. missing: names of units, such as ``"stage2_unit3"``. Of a residual unit the
+    shortcut stays. A plain unit is bypassed. Raises ValueError for a name that the model does not have, and for a plain
+    unit that changes the shape.
 
     Source: Veit et al. 2016, section 4.1.
 
@@ -359,9 +369,9 @@ def without(model, *units):
     True
     """
     found = {layer.name: layer for layer in model.layers}
-    for unit in units:
-        if f"{unit}_2_conv" not in found:
-            known = [name.removesuffix("_2_conv") for name in found if name.endswith("_2_conv")]
+    known = units(model)
+    for unit in missing:
+        if unit not in known:
             raise ValueError(f"The model has no unit {unit!r}; it has {', '.join(known)}.")
         first, last = found[f"{unit}_1_norm"], found[f"{unit}_2_conv"]
         if f"{unit}_add" not in found and first.input.shape != last.output.shape:
@@ -369,7 +379,7 @@ def without(model, *units):
     entered = {}  # what came into a unit that has no shortcut
 
     def call(layer, *inputs, **options):
-        for unit in units:
+        for unit in missing:
             if layer.name == f"{unit}_1_norm":
                 entered[unit] = inputs[0]
             if layer.name == f"{unit}_add":

@@ -127,7 +127,11 @@ def make_weights(passes):
     sha256 = weights.save(shipped, "resnet20-cifar10")
     accuracy = training.accuracy(shipped, dataset.x_test, dataset.y_test)
     print(f"resnet20-cifar10: test accuracy {accuracy:.4f}, SHA-256 {sha256}")
-    return {"loss": loss, "test": test, "test accuracy": accuracy, "seconds a pass": seconds}
+    without = {
+        unit: training.accuracy(resnet.without(shipped, unit), dataset.x_test, dataset.y_test)
+        for unit in resnet.units(shipped)
+    }
+    return {"loss": loss, "test": test, "accuracy": accuracy, "without": without, "seconds a pass": seconds}
 
 
 def make_table(passes):

@@ -1,0 +1,152 @@
+"""The questions of the exercise on generative adversarial networks."""
+
+import numpy as np
+
+from coursekit.checks import values
+from coursekit.checks.question import Contest, Question
+
+LATENT, PIXELS, HIDDEN = 3, 5, 4
+
+
+def logits(random):
+    size = random.choice([1, 5, 2000])  # those of a discriminator that is very sure are large
+    real, fake = random.integers(3, 8, 2)
+    return {"real": size * random.normal(size=real), "fake": size * random.normal(size=fake)}
+
+
+def weights_of_a_pair(random):
+    def dense(into, out):
+        return [random.normal(size=(into, out)), random.normal(size=out)]
+
+    return {
+        "generator": dense(LATENT, HIDDEN) + dense(HIDDEN, PIXELS),
+        "discriminator": dense(PIXELS, HIDDEN) + dense(HIDDEN, 1),
+        "noise": random.normal(size=(int(random.integers(3, 8)), LATENT)),
+    }
+
+
+def call_step(answer, generator, discriminator, noise):
+    """All weights after a step of the generator, and whether the discriminator may learn afterwards."""
+    import keras
+    from keras import layers
+
+    def network(inputs, outputs, weights):
+        model = keras.Sequential(
+            [keras.Input((inputs,)), layers.Dense(HIDDEN, activation="tanh"), layers.Dense(outputs)]
+        )
+        model.set_weights(weights)
+        return model
+
+    pair = network(LATENT, PIXELS, generator), network(PIXELS, 1, discriminator)
+    answer(*pair, noise)
+    learns = len(pair[1].trainable_weights) == len(discriminator)
+    return {"generator": pair[0].weights, "discriminator": pair[1].weights, "discriminator learns": learns}
+
+
+def upsample(random):
+    length, into, out, size = random.integers(2, 6, 4)
+    kernel = random.normal(size=(size, into, out))
+    return {"x": random.normal(size=(length, into)), "kernel": kernel, "strides": int(random.integers(1, 4))}
+
+
+def variety(random):
+    num_classes = int(random.integers(4, 12))
+    shares = random.dirichlet(np.full(num_classes, 0.4))
+    return {"classes": random.choice(num_classes, 200, p=shares), "num_classes": num_classes}
+
+
+def feature_pair(random):
+    size = random.integers(1, 6)
+    one, other = random.integers(5, 20, 2)
+    scale, shift = random.uniform(0.5, 2, size), random.normal(size=size)
+    return {"features": random.normal(size=(one, size)), "others": shift + scale * random.normal(size=(other, size))}
+
+
+def points(random):
+    """Draws from a mixture of normal distributions, noise, and as many draws from the same mixture to compare with."""
+    kinds = random.integers(2, 5)
+    means, widths = random.normal(0, 3, kinds), random.uniform(0.2, 0.8, kinds)
+    shares = random.dirichlet(np.full(kinds, 3.0))
+
+    def draw(count):
+        kind = random.choice(kinds, count, p=shares)
+        return random.normal(means[kind], widths[kind])
+
+    return {"examples": draw(200), "noise": random.normal(size=500)}, draw(5000)
+
+
+# Mean distances between quantiles that get no points, and all of them.
+WORST, BEST = 0.5, 0.17
+
+
+def sampler(made, seed):
+    """Compare what a generator made of noise with the distribution that its examples came from."""
+    levels = np.linspace(0.005, 0.995, 100)
+    distances = []
+    for number, one in enumerate(made):
+        _, true = points(np.random.default_rng([seed, number]))
+        clause = values.difference(np.zeros(500), one, rtol=0, atol=np.inf)
+        if clause:
+            raise ValueError(f"In case {number + 1}, {clause}.")
+        distances.append(np.abs(np.quantile(one, levels) - np.quantile(true, levels)).mean())
+    distance = np.mean(distances)
+    share = np.log(WORST / max(distance, 1e-9)) / np.log(WORST / BEST)
+    return float(np.clip(share, 0, 1)), f"The distance is {distance:.3f}; {WORST} or more gives no points, {BEST} all."
+
+
+QUESTIONS = (
+    Question(
+        id="gan-losses",
+        title="the losses of both networks",
+        points=15,
+        inputs=logits,
+        cases=6,
+        hint="The logarithm of a sigmoid is -log(1 + exp(-x)): np.logaddexp(0, -x) never overflows.",
+    ),
+    Question(
+        id="gan-noise",
+        title="noise of variance 1",
+        points=10,
+        inputs=lambda random: {"u": random.random((4, 3))},
+        hint="Which interval around 0 has variance 1? A uniform distribution of width b has variance b² / 12.",
+    ),
+    Question(
+        id="gan-step",
+        title="a step that moves the generator alone",
+        points=20,
+        inputs=weights_of_a_pair,
+        call=call_step,
+        hint="Compare the weights of both networks before and after.",
+        rtol=1e-3,
+    ),
+    Question(
+        id="gan-upsample",
+        title="a transposed convolution",
+        points=15,
+        inputs=upsample,
+        cases=6,
+        hint="Each input puts a copy of the kernel, scaled, into the output; where copies overlap, they add up.",
+    ),
+    Question(
+        id="gan-variety",
+        title="mode collapse, measured",
+        points=15,
+        inputs=variety,
+        hint="np.bincount(classes, minlength=num_classes), and mind the classes that never occur.",
+    ),
+    Question(
+        id="gan-frechet",
+        title="a distance between distributions",
+        points=15,
+        inputs=feature_pair,
+        hint="Two means and two standard deviations for each feature; nothing else goes in.",
+    ),
+    Contest(
+        id="gan-sampler",
+        title="a generator without a discriminator",
+        points=10,
+        inputs=lambda random: points(random)[0],
+        cases=20,
+        score=sampler,
+    ),
+)

@@ -1,0 +1,195 @@
+"""The questions of the exercise on Inception modules and 1x1 convolutions."""
+
+import numpy as np
+
+from coursekit.checks.question import Contest, Question
+
+
+def convolution(random):
+    height, width = random.integers(5, 30, 2)
+    channels, filters = random.integers(1, 65, 2)
+    sizes = {"size": int(random.choice([1, 3, 5, 7])), "strides": int(random.integers(1, 4))}
+    return {"height": int(height), "width": int(width), "channels": int(channels), "filters": int(filters), **sizes}
+
+
+def pointwise(random):
+    into, out = random.integers(2, 6, 2)
+    kernel = {"kernel": random.normal(size=(1, 1, into, out)), "bias": random.normal(size=out)}
+    return {"x": random.normal(size=(*random.integers(2, 5, 3), into)), **kernel}
+
+
+def module(random):
+    into = int(random.integers(2, 5))
+
+    def kernel(size, into, out):
+        return random.normal(size=(size, size, into, out)) / np.sqrt(into)
+
+    reduce_3x3, reduce_5x5, conv_1x1, conv_3x3, conv_5x5, pool = (int(n) for n in random.integers(1, 4, 6))
+    kernels = {
+        "conv_1x1": kernel(1, into, conv_1x1),
+        "reduce_3x3": kernel(1, into, reduce_3x3),
+        "conv_3x3": kernel(3, reduce_3x3, conv_3x3),
+        "reduce_5x5": kernel(1, into, reduce_5x5),
+        "conv_5x5": kernel(5, reduce_5x5, conv_5x5),
+        "pool": kernel(1, into, pool),
+    }
+    return {"x": random.normal(size=(2, 6, 6, into)).astype("float32"), "kernels": kernels}
+
+
+def call_module(answer, x, kernels):
+    return answer(x, {name: kernel.astype("float32") for name, kernel in kernels.items()})
+
+
+def stack(random):
+    count = random.integers(2, 6)
+    return {"layers": [[int(random.choice([1, 2, 3, 5])), int(random.integers(1, 3))] for _ in range(count)]}
+
+
+def budget(random):
+    height, width = (int(n) for n in random.integers(7, 30, 2))
+    channels, filters = (int(n) for n in random.integers(16, 257, 2))
+    size = int(random.choice([3, 5]))
+    direct = height * width * size**2 * channels * filters
+    sizes = {"height": height, "width": width, "channels": channels, "filters": filters, "size": size}
+    return {**sizes, "budget": int(direct * random.uniform(0.02, 0.6))}
+
+
+def head(random):
+    height, width = (int(n) for n in random.integers(2, 15, 2))
+    return {
+        "height": height,
+        "width": width,
+        "channels": int(random.integers(8, 1025)),
+        "classes": int(random.integers(2, 1001)),
+    }
+
+
+MOST = 2_000_000  # multiplications
+# Test accuracies that get no points, and all of them.
+WORST, BEST = 0.8, 0.93
+
+
+def built(design):
+    """The network of a design, a list of layers. Raises ValueError for what is none."""
+    import keras
+    from keras import layers
+
+    if not isinstance(design, list) or not 1 <= len(design) <= 12:
+        raise ValueError("The design must be a list of 1 to 12 layers.")
+    x = inputs = keras.Input((14, 14, 1))
+    for number, layer in enumerate(design, start=1):
+        kind = layer[0] if isinstance(layer, list) and layer else None
+        whole = kind is not None and all(type(value) is int and 0 < value <= 512 for value in layer[1:])
+        if kind == "conv" and whole and len(layer) == 3 and layer[2] <= 7:
+            x = layers.Conv2D(layer[1], layer[2], padding="same", use_bias=False)(x)
+            x = layers.ReLU()(layers.BatchNormalization(momentum=0.9)(x))
+        elif kind == "inception" and whole and len(layer) == 5:
+            first, reduce_3x3, conv_3x3, pool = layer[1:]
+
+            def conv(x, filters, size):
+                return layers.ReLU()(
+                    layers.BatchNormalization(momentum=0.9)(layers.Conv2D(filters, size, padding="same")(x))
+                )
+
+            pooled = layers.MaxPooling2D(3, 1, "same")(x)
+            x = layers.concatenate(
+                [conv(x, first, 1), conv(conv(x, reduce_3x3, 1), conv_3x3, 3), conv(pooled, pool, 1)]
+            )
+        elif kind == "pool" and len(layer) == 1 and min(x.shape[1:3]) > 1:
+            x = layers.MaxPooling2D(2)(x)
+        else:
+            raise ValueError(
+                f'Layer {number} is {layer!r}; it must be ["conv", filters, size], ["pool"], where the maps have more '
+                'than one pixel, or ["inception", conv_1x1, reduce_3x3, conv_3x3, pool].'
+            )
+    return keras.Model(inputs, layers.Dense(10)(layers.GlobalAveragePooling2D()(x)))
+
+
+def under_budget(designs, seed):
+    """Train a design's network for a few steps, twice, and look at its accuracy on test images."""
+    from coursekit import cost, data, runtime
+
+    runtime.load_backend(seed=0)
+    import keras
+
+    from coursekit import training
+
+    design = designs[0]
+    needed = cost.multiplications(built(design))
+    if needed > MOST:
+        raise ValueError(f"The network needs {needed:,} multiplications; {MOST:,} are allowed.")
+    digits = data.shrink(data.load("digits"), 2)
+    reached = []
+    for run in range(2):
+        keras.utils.set_random_seed(1000 * seed + run)
+        model = training.compile_classifier(built(design), 1e-2)
+        training.fit(
+            model, digits.x_train, digits.y_train, epochs=2, batch_size=64, seed=(seed, run), progress=lambda done: None
+        )
+        reached.append(training.accuracy(model, digits.x_test, digits.y_test))
+    accuracy = float(np.mean(reached))
+    share = np.clip((accuracy - WORST) / (BEST - WORST), 0, 1)
+    return float(
+        share
+    ), f"{needed:,} multiplications, test accuracy {accuracy:.3f}; {WORST} gives no points, {BEST} all."
+
+
+QUESTIONS = (
+    Question(
+        id="conv-cost",
+        title="the multiplications of a convolution",
+        points=10,
+        inputs=convolution,
+        cases=10,
+        hint="Every number of the output takes size · size · channels multiplications. How many numbers are there?",
+    ),
+    Question(
+        id="pointwise",
+        title="a 1x1 convolution",
+        points=10,
+        inputs=pointwise,
+        hint="At each pixel, the vector of channels is multiplied by one and the same matrix.",
+    ),
+    Question(
+        id="module",
+        title="an Inception module",
+        points=20,
+        inputs=module,
+        call=call_module,
+        hint="Print the shape after each step: height and width never change.",
+        rtol=1e-3,
+        atol=1e-4,
+    ),
+    Question(
+        id="receptive-field",
+        title="the receptive field",
+        points=15,
+        inputs=stack,
+        cases=10,
+        hint="A layer widens the field by (size - 1) steps, each as long as the strides before it, multiplied.",
+    ),
+    Question(
+        id="budget",
+        title="a bottleneck that fits",
+        points=20,
+        inputs=budget,
+        cases=10,
+        hint="Both convolutions cost: the one that reduces, and the one behind it.",
+    ),
+    Question(
+        id="last-layers",
+        title="an average in place of a large layer",
+        points=10,
+        inputs=head,
+        cases=6,
+        hint="A dense layer has a weight for each pair of an input and an output, and a bias for each output.",
+    ),
+    Contest(
+        id="two-millions",
+        title="two million multiplications",
+        points=15,
+        inputs=lambda random: {},
+        cases=1,
+        score=under_budget,
+    ),
+)
