@@ -93,6 +93,21 @@ def rows(path):
         return list(csv.DictReader(file))
 
 
+def test_only_the_instructor_is_told_of_the_same_code(tmp_path):
+    grade = {"points": POINTS, "messages": dict.fromkeys(POINTS, ""), "notes": []}
+    nothing = grade | {"points": dict.fromkeys(POINTS, 0)}
+
+    def one(student, *cells):
+        return grading.submissions.Submission(student, "", f"{student}.ipynb", "normalization", list(cells))
+
+    graded = [(one("Ada", "a", "b"), grade), (one("Bob", "a", "b"), grade), (one("Cy", "ab"), grade)]
+    graded += [(one("Di"), nothing), (one("Ed"), nothing)]
+    reports.write_all(tmp_path / "g.csv", graded, seed=0)
+    said = [path.name for path in tmp_path.rglob("*.*") if "to the letter" in path.read_text()]
+    assert said == ["g-summary.html"]
+    assert "as that of Bob." in (tmp_path / "g-summary.html").read_text()
+
+
 def test_everybody_gets_what_is_due(school, out):
     _, expected = school
     table = {row["student"].removeprefix("'"): row for row in rows(out)}

@@ -166,6 +166,9 @@ def _summary(graded, seed):
         grades = [grade for submission, grade in graded if submission.topic == topic]
         parts.append(f"<h2>{html.escape(topic.capitalize())}</h2>{_histogram(grades, topic)}{_missed(grades, topic)}")
     problems = [(submission, note) for submission, grade in graded for note in _all_notes(submission, grade)]
+    problems += [
+        (group[0], f"The code is the same, to the letter, as that of {_names(group[1:])}.") for group in _same(graded)
+    ]
     if problems:
         rows = "".join(
             f"<tr><th scope='row'>{html.escape(submission.student)}</th><td>{html.escape(note)}</td></tr>"
@@ -173,6 +176,19 @@ def _summary(graded, seed):
         )
         parts.append(f"<h2>Remarks</h2><table>{rows}</table>")
     return _page("Class summary", "\n".join(parts))
+
+
+def _same(graded):
+    """Groups of submissions whose code is the same, where it earns anything: only the instructor is told."""
+    groups = {}
+    for submission, grade in graded:
+        if grade and total(grade):
+            groups.setdefault((submission.topic, *submission.cells), []).append(submission)
+    return [group for group in groups.values() if len(group) > 1]
+
+
+def _names(group):
+    return ", ".join(submission.student for submission in group)
 
 
 def _all_notes(submission, grade):

@@ -117,6 +117,9 @@ def _bwrap(package, limits):
             arguments += ["--symlink", os.readlink(link), link]
         elif os.path.isdir(link):
             arguments += ["--ro-bind", link, link]
+    # Before what is mounted below it: an environment may be in /tmp.
+    disk = str(limits["disk"] * 2**20)
+    arguments += ["--perms", "1777", "--size", disk, "--tmpfs", "/tmp"]
     for folder in (Path("/etc/ld.so.cache"), Path("/etc/alternatives"), *_python_folders()):
         for parent in reversed(folder.parents[:-1]):  # bubblewrap itself would make them for root only
             arguments += ["--perms", "0755", "--dir", str(parent)]
@@ -124,10 +127,8 @@ def _bwrap(package, limits):
     installed = Path(coursekit.__file__).parent.resolve()
     if any(installed.is_relative_to(folder) for folder in _python_folders()):
         arguments += ["--tmpfs", str(installed), "--remount-ro", str(installed)]
-    disk = str(limits["disk"] * 2**20)
     arguments += ["--ro-bind", str(package), "/course", "--proc", "/proc", "--dev", "/dev", "--remount-ro", "/dev"]
-    arguments += ["--perms", "1777", "--size", disk, "--tmpfs", "/tmp", "--remount-ro", "/"]
-    arguments += ["--clearenv"]
+    arguments += ["--remount-ro", "/", "--clearenv"]
     for name, value in environment("/course").items():
         arguments += ["--setenv", name, value]
     return [bwrap, *arguments, "--"]
