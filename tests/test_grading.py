@@ -164,6 +164,13 @@ NUISANCES = {
     ),
     "fills the disk": "n = 0\nwhile True:\n    n += 1\n    open(f'/tmp/{n}', 'wb').write(b'x' * 2**24)",
     "prints a gigabyte": "for _ in range(2**10): print('x' * 2**20)",
+    "fills memory that no process holds": (
+        "import os\nfor _ in range(60): os.write(os.memfd_create('x'), b'x' * 2**26)"
+    ),
+    "fills shared memory": (
+        "import ctypes\nlibc = ctypes.CDLL(None, use_errno=True)\n"
+        "assert libc.shmget(0, 2**30, 0o1600) == -1 and ctypes.get_errno() == 1"
+    ),
     "closes everything": "import os\nos.closerange(0, 1000)",
     "ignores signals": (
         "import signal\nfor n in range(1, 65):\n    try: signal.signal(n, signal.SIG_IGN)\n"
@@ -206,6 +213,12 @@ ESCAPES = {
     "listens": "import socket; socket.create_server(('0.0.0.0', 8000)); socket.create_connection(('8.8.8.8', 53), 2)",
     "becomes root": "import os; os.setuid(0); assert os.getuid() != 0 or open({target!r}, 'w')",
     "mounts": "import subprocess; subprocess.run(['mount', '-t', 'tmpfs', 'x', '/tmp'], check=True)",
+    "makes a user namespace": "import subprocess; subprocess.run(['unshare', '-r', 'true'], check=True)",
+    "makes a namespace by clone": (
+        "import ctypes, os\npid = ctypes.CDLL(None).syscall(56, 0x10000000 | 17, 0, 0, 0, 0)\n"
+        "if pid == 0: os._exit(0)\nassert pid > 0"
+    ),
+    "traces a process": "import ctypes; assert ctypes.CDLL(None).ptrace(0, 0, 0, 0) == 0",
     "sees other processes": "import os; assert [p for p in os.listdir('/proc') if p.isdigit() and int(p) > 1000]",
 }
 

@@ -15,6 +15,7 @@ import uuid
 from pathlib import Path
 
 import coursekit
+from coursekit.grading import seccomp
 
 KINDS = ("bwrap", "docker", "none")
 IMAGE = "coursekit-grading"
@@ -53,8 +54,9 @@ class Sandbox:
         own = {name: limits[name] for name in ("seconds", "memory", "processes", "disk")}
         own["user"] = user if kind == "bwrap" and os.getuid() == 0 else None
         runner = ["-m", "coursekit.checks.runner", json.dumps(own)]
+        filter_fd = _filter() if kind == "bwrap" else None
         if kind == "bwrap":
-            command = [*_bwrap(package, limits), sys.executable, *runner]
+            command = [*_bwrap(package, limits, filter_fd), sys.executable, *runner]
         elif kind == "docker":
             command = [*_docker(package, limits, self.container, user), "python", *runner]
         else:
@@ -62,11 +64,15 @@ class Sandbox:
         self.process = subprocess.Popen(
             command,
             env=environment(package) | {"HOME": self.home} if self.home else None,
+            pass_fds=() if filter_fd is None else (filter_fd,),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             start_new_session=True,
         )
+
+        if filter_fd is not None:
+            os.close(filter_fd)
 
     def kill(self):
         with contextlib.suppress(ProcessLookupError):
@@ -103,7 +109,18 @@ def _python_folders():
     return sorted(path for path in found - inside if not path.is_relative_to("/usr") or path.is_symlink())
 
 
-def _bwrap(package, limits):
+def _filter():
+    """A file descriptor that the filter of system calls can be read from, or None on a machine that has none."""
+    program = seccomp.program()
+    if program is None:
+        return None
+    source, target = os.pipe()
+    os.write(target, program)
+    os.close(target)
+    return source
+
+
+def _bwrap(package, limits, filter_fd):
     """The beginning of a command that runs in bubblewrap."""
     bwrap = shutil.which("bwrap")
     if not bwrap:
@@ -129,6 +146,8 @@ def _bwrap(package, limits):
         arguments += ["--tmpfs", str(installed), "--remount-ro", str(installed)]
     arguments += ["--ro-bind", str(package), "/course", "--proc", "/proc", "--dev", "/dev", "--remount-ro", "/dev"]
     arguments += ["--remount-ro", "/", "--clearenv"]
+    if filter_fd is not None:
+        arguments += ["--seccomp", str(filter_fd)]
     for name, value in environment("/course").items():
         arguments += ["--setenv", name, value]
     return [bwrap, *arguments, "--"]
