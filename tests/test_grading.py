@@ -4,9 +4,9 @@ Attacks run in bubblewrap, as they would in a class. Each is put into a notebook
 """
 
 import json
-import os
 import re
 import subprocess
+import tempfile
 
 import debian
 import nbformat
@@ -238,13 +238,9 @@ def test_nothing_escapes(attack, solution, tmp_path):
     assert not target.exists()
 
 
-def test_nothing_is_left_behind(solution, tmp_path):
-    def ours():
-        listed = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True).stdout
-        return [line for line in listed.splitlines() if "sleep 4711" in line or "coursekit.checks.runner" in line]
-
-    before = set(os.listdir("/tmp"))
-    graded(with_attack(NUISANCES["leaves a process"]), solution)
+def test_nothing_is_left_behind(solution, tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    graded(with_attack(NUISANCES["leaves a process"].replace("4711", "4712")), solution)
     graded(with_attack(NUISANCES["forks"]), solution)
-    assert ours() == []
-    assert {name for name in set(os.listdir("/tmp")) - before if "coursekit" in name} == set()
+    assert "sleep 4712" not in subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True).stdout
+    assert list(tmp_path.iterdir()) == []
