@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from keras import layers, ops
 from numpy.testing import assert_allclose, assert_array_equal
 
-from coursekit import cost, resnet, training
+from coursekit import cost, resnet, training, transfer
 
 UNITS = {
     "plain": resnet.plain_unit,
@@ -311,6 +311,24 @@ def test_its_cost_is_known_and_as_published():
         small = cost.summary(resnet.resnet(20))
     assert account.notes == small.notes == []
     assert 3.3e9 < account.multiplications < 4.2e9
+
+
+# The trained network
+
+
+def test_the_trained_network_is_a_source_of_features():
+    source = resnet.pretrained((14, 14, 3))
+    assert source.count_params() == resnet.resnet(20).count_params()
+    target = transfer.transfer_model(source, 5)
+    assert target(images((2, 14, 14, 3))).shape == (2, 5)
+    x = images((2, 14, 14, 3))
+    tap = transfer.feature_extractor(source, "pool")
+    assert_allclose(numpy(tap(x)), numpy(transfer.feature_extractor(target, "pool")(x)), rtol=1e-4, atol=1e-5)
+
+
+def test_the_trained_network_wants_colors():
+    with pytest.raises(ValueError, match=r"knows images of 3 channels; repeat a gray one three times"):
+        resnet.pretrained((28, 28, 1))
 
 
 # Bad input
