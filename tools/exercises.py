@@ -78,7 +78,12 @@ def answered(master, topic):
     return {
         name: {
             "solution": found[name, None],
-            "mistakes": [[message, results] for (of, message), results in found.items() if of == name and message],
+            "mistakes": [
+                [message, results]
+                for (of, message), results in found.items()
+                # What is not finite equals nothing, and could not be recognized.
+                if of == name and message and not values.difference(results, results, 0, 0)
+            ],
         }
         for name in of_topic
     }
