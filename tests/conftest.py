@@ -10,12 +10,17 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import chromium
+import hypothesis
 import numpy as np
 import offline
 import pytest
 from playwright.sync_api import sync_playwright
 
 ROOT = Path(__file__).parents[1]
+
+# How long an example takes is no property of the code: JAX compiles in the first one.
+hypothesis.settings.register_profile("course", deadline=None)
+hypothesis.settings.load_profile("course")
 
 
 def numpy(tensor):
