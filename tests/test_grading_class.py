@@ -176,7 +176,13 @@ def test_an_interrupted_run_goes_on_and_ends_as_a_whole_one(school, out, tmp_pat
     progress = tmp_path / "grades.progress.jsonl"
     lines = out.with_name("grades.progress.jsonl").read_text().splitlines()
     arguments = ["-m", "coursekit.grading", folder, "--out", again, "--seed", "11", "--jobs", "2"]
-    running = subprocess.Popen([sys.executable, *map(str, arguments)], stderr=subprocess.PIPE, start_new_session=True)
+    running = subprocess.Popen(
+        [sys.executable, *map(str, arguments)],
+        stderr=subprocess.PIPE,
+        start_new_session=True,
+        # Whatever a shell starts in the background ignores Ctrl-C, and so would this.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    )
     while not progress.is_file() or len(progress.read_text().splitlines()) < 4:
         assert running.poll() is None
         threading.Event().wait(0.05)
