@@ -11,7 +11,7 @@ import pathlib
 from coursekit.checks import values
 from coursekit.checks.question import PUBLIC_SEED
 
-TOPICS = ("transfer", "normalization", "gan", "resnet")
+TOPICS = ("transfer", "normalization", "gan", "inception", "resnet")
 EXPECTED = pathlib.Path(__file__).parent / "expected"
 
 

@@ -107,6 +107,20 @@ class Contest(Question):
         return round(self.points * share, 1), sentence
 
 
+def fitting(truths, found):
+    """Pairs of a true value and the one that was found; ValueError for one of another shape, or not finite."""
+    for number, (true, one) in enumerate(zip(truths, found, strict=True), start=1):
+        clause = values.difference(true, one, rtol=0, atol=np.inf)
+        if clause:
+            raise ValueError(f"In case {number}, {clause}.")
+        yield true, np.asarray(one)
+
+
+def share_of(error, worst, best):
+    """The share of the points for an error, in proportion to its logarithm: 0 at the worst, 1 at the best."""
+    return float(np.clip(np.log(worst / max(error, 1e-9)) / np.log(worst / best), 0, 1))
+
+
 def described(arguments):
     """Arguments in a line: arrays by their shape.
 

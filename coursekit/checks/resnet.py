@@ -2,8 +2,7 @@
 
 import numpy as np
 
-from coursekit.checks import values
-from coursekit.checks.question import Contest, Question
+from coursekit.checks.question import Contest, Question, fitting, share_of
 
 
 def unit(random):
@@ -96,10 +95,7 @@ WORST, BEST = 0.8, 0.12
 def growth(scales, seed):
     """Send vectors through residual networks with those scales, and see by what power of two their variance grew."""
     errors = []
-    for number, scale in enumerate(scales):
-        clause = values.difference(0.0, scale, rtol=0, atol=np.inf)
-        if clause:
-            raise ValueError(f"In case {number + 1}, {clause}.")
+    for number, (_, scale) in enumerate(fitting([0.0] * len(scales), scales)):
         random = np.random.default_rng([seed, number])
         sizes = depth_and_width(random)
         x = random.normal(size=(256, sizes["width"]))
@@ -111,9 +107,8 @@ def growth(scales, seed):
             power = np.log2(x.var() / before)
         errors.append(min(abs(power - 1), 100) if np.isfinite(power) else 100)
     error = np.mean(errors)
-    share = np.log(WORST / max(error, 1e-9)) / np.log(WORST / BEST)
     sentence = f"The power of two is off by {error:.2f} on average; {WORST:g} or more gives no points, {BEST:g} all."
-    return float(np.clip(share, 0, 1)), sentence
+    return share_of(error, WORST, BEST), sentence
 
 
 QUESTIONS = (

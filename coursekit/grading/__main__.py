@@ -51,7 +51,7 @@ class Progress:
                     continue
                 self.grades[entry["key"]] = entry["grade"]
         else:
-            self.seed = secrets.randbelow(2**31) if seed is None else seed
+            self.seed = secrets.randbelow(2**63) if seed is None else seed
         path.parent.mkdir(parents=True, exist_ok=True)
         kept = [{"seed": self.seed}, *({"key": key, "grade": value} for key, value in self.grades.items())]
         reports.write(path, "".join(f"{json.dumps(line)}\n" for line in kept))

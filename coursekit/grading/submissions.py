@@ -32,7 +32,7 @@ class Submission:
 
     student: str. identifier: the number that Moodle or Canvas knows the student by, or an empty text. file: its path
     among the submissions. topic: of the exercise; empty where the file is no exercise. cells: sources of the code to
-    run. notes: sentences for the instructor. late: Canvas says so.
+    run. notes: sentences on what came of the file. late: Canvas says so.
     """
 
     student: str
