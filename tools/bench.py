@@ -13,6 +13,7 @@ from functools import partial
 from pathlib import Path
 from urllib.parse import quote
 
+import nbformat
 from rich.console import Console
 from rich.table import Table
 
@@ -274,6 +275,69 @@ def in_chromium(name, script, argument):
         return browser.new_page().evaluate(script.replace("MODULE", source), argument)
 
 
+CLASS = 200
+# Otter's part in the comparison: is there an answer? It is less than what our grader asks of it.
+OTTER_TEST = """OK_FORMAT = False
+from otter.test_files import test_case
+name = "{name}"
+points = 10
+
+@test_case(points=10)
+def there_is_an_answer(env):
+    assert callable(env["{function}"])
+"""
+
+
+def grading():
+    """The NumPy exercise, solved: our grader, in its sandbox, against ``otter run``, which has none.
+
+    Wanted: a ratio of at most 0.25 for one submission after another, and a class of 200 in 180 s on two cores.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        folder = Path(folder)
+        solved = solved_notebook("02-normalization")
+        theirs = otter_seconds(folder / "otter", solved)
+        yield "a submission, one at a time", our_grader_seconds(folder / "few", solved, 20, 1), "otter run", theirs
+        everybody = our_grader_seconds(folder / "class", solved, CLASS)
+        yield f"a submission of a class of {CLASS}, all cores", everybody, "otter run", theirs
+
+
+def solved_notebook(name):
+    """The master of an exercise as a student hands it in who knows all answers."""
+    notebook = nbformat.read(ROOT / "exercises" / f"{name}.ipynb", as_version=4)
+    kept = [cell for cell in notebook.cells if not {"mistake", "not-graded"} & set(cell.metadata.get("tags", []))]
+    notebook.cells = [cell for cell in kept if cell.cell_type == "code"]
+    return notebook
+
+
+def our_grader_seconds(folder, notebook, students, jobs=None):
+    """Seconds a submission, the start of the grader and its solution included."""
+    folder.mkdir()
+    for number in range(students):
+        own = [*notebook.cells, nbformat.v4.new_code_cell(f"# student {number}")]  # equal files would be graded once
+        nbformat.write(notebook | {"cells": own}, folder / f"student{number}.ipynb")
+    command = [sys.executable, "-m", "coursekit.grading", folder, "--out", folder.with_suffix(".csv")]
+    return seconds(*command, *(["--jobs", jobs] if jobs else [])) / students
+
+
+def otter_seconds(folder, notebook):
+    """Seconds a submission of otter-grader 7, in an environment of its own, on the cells that answer."""
+    (folder / "tests").mkdir(parents=True)
+    answers = [cell for cell in notebook.cells if cell.source.startswith("def ")]
+    for cell in answers:
+        function = cell.source.removeprefix("def ").partition("(")[0]
+        (folder / "tests" / f"{function}.py").write_text(OTTER_TEST.format(name=function, function=function))
+    cells = [nbformat.v4.new_code_cell("import numpy as np"), *answers]
+    nbformat.write(notebook | {"cells": cells}, folder / "student.ipynb")
+    bin = folder / "environment" / "bin"
+    uv = sys.executable, "-m", "uv"
+    seconds(*uv, "venv", "--python", sys.executable, bin.parent)
+    seconds(*uv, "pip", "install", "--python", bin / "python", "otter-grader~=7.0", "ipykernel", "numpy")
+    zipped = folder / "autograder.zip"
+    seconds(bin / "otter", "generate", "-t", folder / "tests", "-o", zipped, "--no-environment", "--lang", "python")
+    return fastest(bin / "otter", "run", "--no-logo", "-a", zipped, "-o", folder, folder / "student.ipynb")
+
+
 def lrn_call(who, shape, xla, backward):
     """A function without arguments that computes one of the two, or its gradient, in a compiled graph."""
     import tensorflow as tf
@@ -335,6 +399,7 @@ def main():
         (gan_in_the_page, "ms"),
         (inception, "ms"),
         (resnet, "ms"),
+        (grading, "s"),
     ):
         with silent_stderr():  # TensorFlow's logs of its start and of XLA
             rows = list(measurements())

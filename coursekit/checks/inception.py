@@ -105,12 +105,12 @@ def built(design):
 
 def under_budget(designs, seed):
     """Train a design's network for a few steps, twice, and look at its accuracy on test images."""
-    from coursekit import cost, data, runtime
+    from coursekit import runtime
 
-    runtime.load_backend(seed=0)
+    runtime.load_backend(seed=0)  # in silence, so before whatever imports Keras
     import keras
 
-    from coursekit import training
+    from coursekit import cost, data, training
 
     design = designs[0]
     needed = cost.multiplications(built(design))
