@@ -127,7 +127,7 @@ def test_one_wrong_number_is_found(right, place, error):
     wrong = right.copy()
     wrong.flat[place] += error
     clause = compared([1, right], (1, wrong))
-    assert clause.startswith(f"at [1], 1 of 6 numbers differ, most at [{place // 2}, {place % 2}]")
+    assert clause.startswith(f"in result[1], 1 of 6 numbers differ, most at [{place // 2}, {place % 2}]")
 
 
 @pytest.mark.parametrize(
@@ -148,7 +148,9 @@ def test_one_wrong_number_is_found(right, place, error):
         ([1, 2], [1], "expected 2 values, got 1"),
         ([1, 2], np.array([1, 2]), ""),
         ({"a": 1}, {"b": 1}, "expected a dict with a, got with b"),
-        ([[1.0, {"a": 2.0}]], [[1.0, {"a": 3.0}]], "at [0][1]['a'], it is 3, expected 2"),
+        ([[1.0, {"a": 2.0}]], [[1.0, {"a": 3.0}]], "in result[0][1]['a'], it is 3, expected 2"),
+        ([1], np.zeros((4, 2)), "expected 1 value, got an array of shape (4, 2)"),
+        ([1, 2], "higher", "expected 2 values, got the text 'higher'"),
     ],
 )
 def test_a_difference_is_said_in_a_clause(expected, found, clause):
@@ -187,20 +189,38 @@ def shifted(x):
 @pytest.mark.parametrize(
     ("answer", "said"),
     [
-        (lazy, "It is not written yet."),
         (broken, "it raises ZeroDivisionError: division by zero."),
-        (shifted, "at [0], 3 of 3 numbers differ, most at [0]"),
+        (shifted, "in result[0], 3 of 3 numbers differ, most at [0]"),
         (lambda x: None, "expected 2 values, got nothing (None)"),
         (lambda: 1, "it raises TypeError"),
-        (lambda x: (object(), 1), "it raises TypeError: a value of type object is no array, number or text"),
+        (lambda x: (object(), 1), "it cannot be compared: a value of type object is no array, number or text"),
         ("text", "it raises TypeError: 'str' object is not callable"),
     ],
 )
 def test_a_wrong_answer_is_told_why(check, capsys, answer, said):
     check("bn-statistics", answer)
-    first, second = capsys.readouterr().out.splitlines()
+    first, second, third = capsys.readouterr().out.splitlines()
     assert first == "✗ not yet · bn-statistics · 0 of 10 points"
     assert said in second
+    assert third.startswith("  Hint: ")
+
+
+def test_what_is_not_written_gets_no_hint(check, capsys):
+    check("bn-statistics", lazy)
+    assert capsys.readouterr().out.splitlines()[1:] == ["  It is not written yet."]
+
+
+def test_the_traceback_before_a_message_of_tensorflow_is_left_out(check, capsys):
+    def in_graph(x):
+        raise ValueError("in user code:\n\n    File keras.py\n\n    ValueError: Depths differ.\n")
+
+    check("bn-statistics", in_graph)
+    assert "it raises ValueError: Depths differ." in capsys.readouterr().out
+
+
+def test_few_numbers_are_shown(check, capsys):
+    check("verdict", lambda before, after: "never")
+    assert "Given before=[0." in capsys.readouterr().out
 
 
 def test_an_error_names_the_line_of_the_notebook(check, capsys):

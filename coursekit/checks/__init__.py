@@ -9,7 +9,7 @@ import importlib
 import pathlib
 
 from coursekit.checks import values
-from coursekit.checks.question import PUBLIC_SEED
+from coursekit.checks.question import NOT_WRITTEN, PUBLIC_SEED
 
 TOPICS = ("transfer", "normalization", "gan", "inception", "resnet")
 EXPECTED = pathlib.Path(__file__).parent / "expected"
@@ -60,12 +60,14 @@ class Check:
         if self.hand_in:
             self.hand_in(question, answer, None)
             return
-        points, sentence = self._judge(question_id, answer)
+        points, sentence, hint = self._judge(question_id, answer)
         self.points[question_id] = points
-        sign = "✓ passed" if points == question.points else "✗ not yet"
+        sign = "✓ passed" if points == question.points else "◐ so far" if points else "✗ not yet"
         print(f"{sign} · {question_id} · {points:g} of {question.points} points")
         if sentence:
             print(f"  {sentence}")
+        if hint:
+            print(f"  Hint: {hint}")
 
     def mistake(self, question_id, answer, message):
         """Say that a wrong answer is a typical one, and what its author is to be told. (For masters of exercises.)
@@ -76,23 +78,23 @@ class Check:
         if self.hand_in:
             self.hand_in(question, answer, message)
             return
-        points, sentence = self._judge(question_id, answer)
+        points, sentence, _ = self._judge(question_id, answer)
         if points or sentence != message:
             raise ValueError(f"{question_id}: this mistake gets {points} points and {sentence!r}; run make exercises.")
         print(f"caught · {question_id} · {message}")
 
     def _judge(self, question_id, answer):
-        """Points of an answer on the public inputs, and a sentence for what is wrong with it."""
+        """Points of an answer on the public inputs, a sentence on what is wrong, and a hint where nobody knows why."""
         question, topic = find(question_id)
         recorded = expected(topic)[question_id]
         found = question.results(answer, question.draw(PUBLIC_SEED))
         points, sentence = question.judge(PUBLIC_SEED, recorded["solution"], found)
-        if points < question.points:
-            for message, results in recorded["mistakes"]:
-                if not question.judge(PUBLIC_SEED, results, found)[1]:
-                    return points, message
-            sentence = f"{sentence} {question.hint}".rstrip()
-        return points, sentence
+        if points == question.points or sentence == NOT_WRITTEN:
+            return points, sentence, ""
+        for message, results in recorded["mistakes"]:
+            if not question.judge(PUBLIC_SEED, results, found)[1]:
+                return points, message, ""
+        return points, sentence, question.hint
 
     def report(self):
         """Print the points of every question of the exercise, and their sum."""

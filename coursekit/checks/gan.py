@@ -79,11 +79,13 @@ WORST, BEST = 0.5, 0.17
 
 
 def sampler(made, seed):
-    """Compare what a generator made of noise with the distribution that its examples came from."""
+    """Compare what a generator made of noise, growing with it, with the distribution that its examples came from."""
     levels = np.linspace(0.005, 0.995, 100)
     distances = []
     for number, (_, one) in enumerate(fitting([np.zeros(500)] * len(made), made)):
-        _, true = points(np.random.default_rng([seed, number]))
+        arguments, true = points(np.random.default_rng([seed, number]))
+        if (np.diff(one[np.argsort(arguments["noise"])]) < 0).any():
+            raise ValueError(f"In case {number + 1}, a larger noise number gives a smaller number.")
         distances.append(np.abs(np.quantile(one, levels) - np.quantile(true, levels)).mean())
     distance = np.mean(distances)
     return share_of(
@@ -98,7 +100,7 @@ QUESTIONS = (
         points=15,
         inputs=logits,
         cases=6,
-        hint="The logarithm of a sigmoid is -log(1 + exp(-x)): np.logaddexp(0, -x) never overflows.",
+        hint="Compute the three means one by one, and look at the signs. np.logaddexp(0, x) is log(1 + exp(x)).",
     ),
     Question(
         id="gan-noise",
@@ -129,14 +131,14 @@ QUESTIONS = (
         title="mode collapse, measured",
         points=15,
         inputs=variety,
-        hint="np.bincount(classes, minlength=num_classes), and mind the classes that never occur.",
+        hint="Print the share of each class. For the entropy, all that occur count; np.bincount counts them.",
     ),
     Question(
         id="gan-frechet",
         title="a distance between distributions",
         points=15,
         inputs=feature_pair,
-        hint="Two means and two standard deviations for each feature; nothing else goes in.",
+        hint="Each feature adds two squares: of the difference of the means, and of that of the standard deviations.",
     ),
     Contest(
         id="gan-sampler",

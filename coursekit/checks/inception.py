@@ -19,7 +19,7 @@ def pointwise(random):
 
 
 def module(random):
-    into = int(random.integers(2, 5))
+    into = int(random.integers(5, 7))
 
     def kernel(size, into, out):
         return random.normal(size=(size, size, into, out)) / np.sqrt(into)
@@ -51,7 +51,14 @@ def budget(random):
     size = int(random.choice([3, 5]))
     direct = height * width * size**2 * channels * filters
     sizes = {"height": height, "width": width, "channels": channels, "filters": filters, "size": size}
-    return {**sizes, "budget": int(direct * random.uniform(0.02, 0.6))}
+    for_each = height * width * (channels + size**2 * filters)
+    kinds = {
+        "anything": int(direct * random.uniform(0.02, 0.6)),
+        "exactly some": for_each * int(random.integers(2, channels)),
+        "not even one": int(for_each * random.uniform(0.5, 1)),
+        "more than before": int(for_each * channels * random.uniform(1.1, 2)),
+    }
+    return {**sizes, "budget": kinds[str(random.choice(list(kinds)))]}
 
 
 def head(random):
@@ -66,7 +73,7 @@ def head(random):
 
 MOST = 2_000_000  # multiplications
 # Test accuracies that get no points, and all of them.
-WORST, BEST = 0.75, 0.88
+WORST, BEST = 0.75, 0.9
 
 
 def built(design):
@@ -97,8 +104,9 @@ def built(design):
             x = layers.MaxPooling2D(2)(x)
         else:
             raise ValueError(
-                f'Layer {number} is {layer!r}; it must be ["conv", filters, size], ["pool"], where the maps have more '
-                'than one pixel, or ["inception", conv_1x1, reduce_3x3, conv_3x3, pool].'
+                f'Layer {number} is {layer!r}; it must be ["conv", filters, size], ["inception", conv_1x1, reduce_3x3, '
+                'conv_3x3, pool], or, where the maps have more than one pixel, ["pool"]. Numbers of filters go up to '
+                "512, sizes to 7."
             )
     return keras.Model(inputs, layers.Dense(10)(layers.GlobalAveragePooling2D()(x)))
 
@@ -153,7 +161,7 @@ QUESTIONS = (
         points=20,
         inputs=module,
         call=call_module,
-        hint="Print the shape after each step: height and width never change.",
+        hint="Compare one branch at a time: its channels stand together. Does a ReLU follow every convolution?",
         rtol=1e-3,
         atol=1e-4,
     ),
@@ -163,15 +171,15 @@ QUESTIONS = (
         points=15,
         inputs=stack,
         cases=10,
-        hint="A layer widens the field by (size - 1) steps, each as long as the strides before it, multiplied.",
+        hint="Follow the list on paper. How far apart on the image are two neighbors in the input of each layer?",
     ),
     Question(
         id="budget",
         title="a bottleneck that fits",
         points=20,
         inputs=budget,
-        cases=10,
-        hint="Both convolutions cost: the one that reduces, and the one behind it.",
+        cases=20,
+        hint="Check your result: count the multiplications with that number of channels, and with one more.",
     ),
     Question(
         id="last-layers",

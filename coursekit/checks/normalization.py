@@ -57,15 +57,15 @@ def verdict(random):
 
 def drift(random):
     """Means of a network's batches while it learns: an array (steps, channels), and the true ones in the end."""
-    steps, channels = random.integers(150, 400), random.integers(4, 9)
+    steps, channels = random.integers(250, 400), random.integers(4, 9)
     start, end = random.normal(0, 3, (2, channels))
-    pace = random.uniform(20, 120, channels)
+    pace = random.uniform(60, 250, channels)
     true = end + (start - end) * np.exp(-np.arange(steps)[:, None] / pace)
     return true + random.normal(0, random.uniform(0.3, 1), true.shape), true[-1]
 
 
 # Root mean squared errors that get no points, and all of them.
-WORST, BEST = 0.4, 0.11
+WORST, BEST = 0.2, 0.105
 
 
 def last_mean(estimates, seed):
@@ -117,7 +117,7 @@ QUESTIONS = (
         points=15,
         inputs=verdict,
         cases=20,
-        hint="Seeds come in pairs: take the differences first, then their mean and its standard error.",
+        hint="Take the differences seed by seed, their mean, and its standard error: std(ddof=1) over the root of n.",
     ),
     Contest(
         id="last-mean",

@@ -12,7 +12,8 @@ from coursekit.checks import values
 PUBLIC_SEED = 0
 # What the names of a notebook's cells have in common, in Jupyter and in IPython.
 OF_NOTEBOOK = "ipy"
-NOT_WRITTEN = "it is not written yet"
+NOT_WRITTEN = "It is not written yet."
+FEW = 16  # numbers that a sentence may show
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,13 +46,17 @@ class Question:
 
     def _result(self, answer, arguments):
         try:
-            return {"value": values.plain(self.call(answer, **arguments))}
+            value = self.call(answer, **arguments)
         except NotImplementedError:
             return {"error": NOT_WRITTEN}
         except Exception as error:  # whatever a student's code raises
-            lines = [frame.line for frame in traceback.extract_tb(error.__traceback__) if OF_NOTEBOOK in frame.filename]
-            where = f" (in `{lines[-1]}`)" if lines else ""
-            return {"error": f"it raises {type(error).__name__}: {error}"[:300] + where}
+            return {"error": _raised(error)}
+        try:
+            return {"value": values.plain(value)}
+        except TypeError as error:
+            return {"error": f"it cannot be compared: {error}"[:300]}
+        except Exception as error:  # of an object that pretends to be an array
+            return {"error": _raised(error)}
 
     def judge(self, seed, expected, found):
         """Compare results on the inputs of a seed with the solution's.
@@ -72,6 +77,15 @@ class Question:
         return self.points, ""
 
 
+def _raised(error):
+    lines = [frame.line for frame in traceback.extract_tb(error.__traceback__) if OF_NOTEBOOK in frame.filename]
+    where = f" (in `{lines[-1]}`)" if lines else ""
+    message = str(error).strip()
+    if message.startswith("in user code:"):  # TensorFlow puts a traceback before what the error says
+        message = message.splitlines()[-1].strip().removeprefix(f"{type(error).__name__}: ")
+    return f"it raises {type(error).__name__}: {message.rstrip('.')}"[:300] + where
+
+
 def _error(result):
     error = result.get("error") if isinstance(result, dict) else None
     return error[:400] if isinstance(error, str) else "it was not handed in"
@@ -79,7 +93,7 @@ def _error(result):
 
 def _sentence(arguments, clause):
     if clause == NOT_WRITTEN:
-        return "It is not written yet."
+        return NOT_WRITTEN
     return f"Given {described(arguments)}, {clause}." if arguments else f"{clause[0].upper()}{clause[1:]}."
 
 
@@ -122,17 +136,21 @@ def share_of(error, worst, best):
 
 
 def described(arguments):
-    """Arguments in a line: arrays by their shape.
+    """Arguments in a line: arrays by their shape, and with their numbers where all together have few.
 
-    >>> described({"x": np.zeros((2, 3)), "training": True})
-    'x of shape (2, 3), training=True'
+    >>> described({"x": np.zeros((4, 5)), "training": True})
+    'x of shape (4, 5), training=True'
+    >>> described({"before": np.array([0.5, 0.625]), "after": np.array([1, 2])})
+    'before=[0.5   0.625], after=[1 2]'
     """
+    few = sum(np.size(value) for value in arguments.values() if isinstance(value, np.ndarray)) <= FEW
 
     def shown(name, value):
         if isinstance(value, np.ndarray):
-            return f"{name} of shape {value.shape}"
+            return f"{name}={np.array2string(value, precision=3)}" if few else f"{name} of shape {value.shape}"
         if isinstance(value, float):
             return f"{name}={value:.3g}"
-        return f"{name}={value!r}" if isinstance(value, (str, bool, int)) else name
+        short = isinstance(value, (str, bool, int)) or (isinstance(value, list) and len(repr(value)) <= 80)
+        return f"{name}={value!r}" if short else name
 
     return ", ".join(shown(name, value) for name, value in arguments.items())

@@ -20,8 +20,8 @@ def unit(random):
 
 
 def shapes(random):
-    kinds = [[4, 4, 1], [4, 8, 1], [3, 6, 2], [1, 6, 1], [8, 4, 2]]
-    return {"shapes": [kinds[place] for place in random.permutation(5)], "seed": int(random.integers(2**31))}
+    kinds = [[4, 4, 1], [4, 8, 1], [3, 6, 2], [1, 6, 1], [8, 4, 2], [4, 4, 2]]
+    return {"shapes": [kinds[place] for place in random.permutation(6)], "seed": int(random.integers(2**31))}
 
 
 def call_unit(answer, shapes, seed):
@@ -30,7 +30,7 @@ def call_unit(answer, shapes, seed):
     """
     import keras
 
-    found = []
+    found = {}
     for channels, filters, strides in shapes:
         x = keras.Input((6, 6, channels))
         model = keras.Model(x, answer(x, filters, strides))
@@ -39,7 +39,11 @@ def call_unit(answer, shapes, seed):
             values_of_shape = np.random.default_rng([seed, *shape]).uniform(0.2, 1, shape)
             weight.assign(values_of_shape * (0.2 if len(shape) > 1 else 1))
         maps = np.random.default_rng(seed).normal(size=(2, 6, 6, channels)).astype("float32")
-        found.append([model.output_shape[1:], model.count_params(), model(maps, training=False)])
+        found[f"{channels} channels, {filters} filters, strides {strides}"] = {
+            "shape": model.output_shape[1:],
+            "parameters": model.count_params(),
+            "output": model(maps, training=False),
+        }
     return found
 
 
@@ -70,18 +74,20 @@ def stochastic(random):
 
 
 def networks(random):
-    """Errors of a shallow and a deep network by seed, such that one of the answers is clearly right."""
+    """Errors of a shallow and a deep network by seed. The seeds differ much, and the networks by a known number of
+    standard errors: clearly more than four or clearly less, but not always so clearly that any rule would do.
+    """
     seeds = int(random.integers(3, 8))
-    kind = random.integers(4)
-    train = {0: 0.15, 1: -0.1, 2: 0.0, 3: -0.1}[int(kind)]
-    test = {0: 0.1, 1: 0.1, 2: 0.0, 3: -0.1}[int(kind)]
 
-    def errors(low, high):
-        return random.uniform(low, high) + random.normal(0, 0.004, seeds)
+    def pair(low, high):
+        shallow, difference = random.uniform(low, high, seeds), random.normal(size=seeds)
+        difference -= difference.mean()
+        standard_error = difference.std(ddof=1) / np.sqrt(seeds)
+        mean = random.choice([-12, -5, -3.4, -1, 1, 3.4, 5, 12]) * standard_error
+        return shallow, shallow + 0.01 * (difference + mean)
 
-    shallow = errors(0.2, 0.3), errors(0.3, 0.4)
-    deep = shallow[0] + train + random.normal(0, 0.006, seeds), shallow[1] + test + random.normal(0, 0.006, seeds)
-    return {"shallow_train": shallow[0], "shallow_test": shallow[1], "deep_train": deep[0], "deep_test": deep[1]}
+    train, test = pair(0.2, 0.4), pair(0.4, 0.6)
+    return {"shallow_train": train[0], "shallow_test": test[0], "deep_train": train[1], "deep_test": test[1]}
 
 
 def depth_and_width(random):
@@ -105,9 +111,13 @@ def growth(scales, seed):
                 matrix = random.normal(size=(sizes["width"], sizes["width"])) * np.sqrt(2 / sizes["width"])
                 x = x + scale * np.maximum(x, 0) @ matrix
             power = np.log2(x.var() / before)
-        errors.append(min(abs(power - 1), 100) if np.isfinite(power) else 100)
-    error = np.mean(errors)
-    sentence = f"The power of two is off by {error:.2f} on average; {WORST:g} or more gives no points, {BEST:g} all."
+        errors.append(np.clip(power - 1, -100, 100) if np.isfinite(power) else 100)
+    error = np.abs(errors).mean()
+    side = "large" if np.mean(errors) > 0 else "small"
+    sentence = (
+        f"The power of two is off by {error:.2f} on average, too {side} for the most part; {WORST:g} or more gives no "
+        f"points, {BEST:g} all."
+    )
     return share_of(error, WORST, BEST), sentence
 
 
@@ -117,7 +127,7 @@ QUESTIONS = (
         title="a residual unit",
         points=15,
         inputs=unit,
-        hint="Norm, ReLU, convolution; the same again; then add what came in.",
+        hint="Print the shape after each step, and compare each step with the text: which array is it, which epsilon?",
         rtol=1e-3,
         atol=1e-4,
     ),
@@ -146,7 +156,7 @@ QUESTIONS = (
         points=15,
         inputs=chain,
         cases=8,
-        hint="If y = M x, the gradient with respect to x is the transpose of M times that with respect to y.",
+        hint="Write one unit on paper: if y = M x, the gradient with respect to x is Mᵀ times that with respect to y.",
     ),
     Question(
         id="stochastic-depth",
@@ -154,15 +164,15 @@ QUESTIONS = (
         points=15,
         inputs=stochastic,
         cases=8,
-        hint="On average over the draws, training should add as much as inference does.",
+        hint="Use `kept` as it is given. On average over such draws, training should add as much as inference does.",
     ),
     Question(
         id="diagnosis",
         title="degradation or overfitting",
         points=15,
         inputs=networks,
-        cases=12,
-        hint="Look at the training error first.",
+        cases=40,
+        hint="Take the differences deep - shallow, seed by seed, and write the rule for one of them first.",
     ),
     Contest(
         id="scale",

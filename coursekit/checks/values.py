@@ -127,10 +127,11 @@ def difference(expected, found, rtol, atol):
         parts = ((f"[{key!r}]", expected[key], found[key]) for key in expected)
         return _first_difference(parts, rtol, atol)
     if isinstance(expected, list):
-        found = list(found) if isinstance(found, np.ndarray) and found.ndim else found
-        if not isinstance(found, list) or len(found) != len(expected):
+        rows = list(found) if isinstance(found, np.ndarray) and found.ndim else found
+        if not isinstance(rows, list) or len(rows) != len(expected):
             got = f"{len(found)}" if isinstance(found, list) else _kind(found)
-            return f"expected {len(expected)} values, got {got}"
+            return f"expected {len(expected)} value{'s' * (len(expected) != 1)}, got {got}"
+        found = rows
         parts = ((f"[{place}]", *pair) for place, pair in enumerate(zip(expected, found, strict=True)))
         return _first_difference(parts, rtol, atol)
     return _array_difference(np.asarray(expected), found, rtol, atol)
@@ -140,7 +141,8 @@ def _first_difference(parts, rtol, atol):
     for name, expected, found in parts:
         clause = difference(expected, found, rtol, atol)
         if clause:
-            return f"at {name}, {clause}" if not clause.startswith("at [") else f"at {name}{clause[3:]}"
+            further_in = clause.startswith("in result")
+            return f"in result{name}{clause.removeprefix('in result')}" if further_in else f"in result{name}, {clause}"
     return ""
 
 
@@ -175,7 +177,9 @@ def _kind(value):
         return f"an array of shape {value.shape}"
     if isinstance(value, (list, dict)):
         return f"a {type(value).__name__}"
-    return "nothing (None)" if value is None else "a text" if isinstance(value, str) else "a number"
+    if isinstance(value, str):
+        return f"the text {value[:60]!r}"
+    return "nothing (None)" if value is None else "a number"
 
 
 def _shown(value):
