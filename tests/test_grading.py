@@ -14,7 +14,8 @@ import pytest
 from conftest import ROOT
 
 from coursekit import checks
-from coursekit.grading import grade, sandbox
+from coursekit.checks.question import Contest
+from coursekit.grading import grade, sandbox, submissions
 
 # Nothing here depends on the backend, so that it runs once, with the replays.
 pytestmark = pytest.mark.replay
@@ -25,6 +26,7 @@ SOLUTION = {
     for cell in MASTER.cells
     if cell.cell_type == "code" and not {"mistake", "not-graded"} & set(cell.metadata.get("tags", []))
 }
+WITH_MISTAKES = submissions.code(MASTER, "not-graded")
 QUESTIONS = checks.questions("normalization")
 SEED = 7
 # An attack that has to be stopped shall not take a test's time.
@@ -41,7 +43,7 @@ def bubblewrap():
 
 @pytest.fixture(scope="session")
 def solution(bubblewrap):
-    return grade.key(list(SOLUTION.values()), "normalization", SEED, "bwrap")
+    return grade.key(WITH_MISTAKES, "normalization", SEED, "bwrap")
 
 
 def graded(cells, solution, **limits):
@@ -71,23 +73,26 @@ def test_the_students_notebook_gets_nothing(solution):
 @pytest.mark.parametrize(
     "cell", [cell for cell in MASTER.cells if "mistake" in cell.metadata.get("tags", [])], ids=lambda c: c.id
 )
-def test_a_mistake_gets_nothing_for_its_question(cell, solution):
+def test_a_mistake_gets_nothing_for_its_question_and_is_told_what_it_is(cell, solution):
     source = re.sub(r"check\.mistake\(", "handed_in(", cell.source)
     result = graded(
         [*SOLUTION.values(), "handed_in = lambda name, answer, message: check(name, answer)", source], solution
     )
     (missed,) = [name for name, points in result["points"].items() if points < QUESTIONS[name].points]
     assert f'"{missed}"' in cell.source and result["points"][missed] == 0
+    known = dict(solution[missed]["mistakes"])
+    assert isinstance(QUESTIONS[missed], Contest) or result["messages"][missed] in known
 
 
 def test_the_same_seed_gives_the_same_grades_and_inputs_differ_from_the_public_ones(solution):
-    again = grade.key(list(SOLUTION.values()), "normalization", SEED, "bwrap")
+    again = grade.key(WITH_MISTAKES, "normalization", SEED, "bwrap")
     assert json.dumps(again, default=lambda array: array.tolist()) == json.dumps(
         solution, default=lambda array: array.tolist()
     )
     public = checks.expected("normalization")
     assert all(
-        not checks.find(name)[0].judge(0, public[name]["solution"], solution[name])[0] for name in list(QUESTIONS)[:4]
+        not checks.find(name)[0].judge(0, public[name]["solution"], solution[name]["solution"])[0]
+        for name in list(QUESTIONS)[:4]
     )
 
 

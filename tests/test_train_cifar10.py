@@ -1,5 +1,7 @@
 """The tool that trains on CIFAR-10: what its layer makes of images, and that an interrupted run ends as a whole one."""
 
+import functools
+
 import keras
 import numpy as np
 import pytest
@@ -99,3 +101,18 @@ def test_no_pass_is_refused(monkeypatch, capsys):
     with pytest.raises(SystemExit, match="2"):
         train_cifar10.main()
     assert "--passes is 0; give 1 or more." in capsys.readouterr().err
+
+
+def test_two_precisions_are_compared_from_the_same_start(tiny, monkeypatch):
+    small = functools.partial(resnet.resnet, input_shape=(8, 8, 3), width=2)
+    monkeypatch.setattr(data, "load", lambda name: tiny)
+    monkeypatch.setattr(resnet, "resnet", lambda depth, **options: small(8, **options))
+    keras.mixed_precision.set_global_policy("mixed_bfloat16")
+    try:
+        curves = train_cifar10.make_precision(2)["by policy"]
+    finally:
+        keras.mixed_precision.set_global_policy("float32")
+    assert curves.keys() == {"float32", "mixed_bfloat16"}
+    whole, rounded = (curves[policy]["loss"] for policy in curves)
+    assert whole != rounded
+    np.testing.assert_allclose(whole, rounded, rtol=0.05)

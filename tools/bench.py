@@ -295,40 +295,45 @@ def grading():
     """
     with tempfile.TemporaryDirectory() as folder:
         folder = Path(folder)
-        solved = solved_notebook("02-normalization")
-        theirs = otter_seconds(folder / "otter", solved)
-        yield "a submission, one at a time", our_grader_seconds(folder / "few", solved, 20, 1), "otter run", theirs
-        everybody = our_grader_seconds(folder / "class", solved, CLASS)
+        cells = solved("02-normalization")
+        theirs = otter_seconds(folder / "otter", cells)
+        yield "a submission, one at a time", our_grader_seconds(folder / "few", cells, 20, 1), "otter run", theirs
+        everybody = our_grader_seconds(folder / "class", cells, CLASS)
         yield f"a submission of a class of {CLASS}, all cores", everybody, "otter run", theirs
 
 
-def solved_notebook(name):
-    """The master of an exercise as a student hands it in who knows all answers."""
-    notebook = nbformat.read(ROOT / "exercises" / f"{name}.ipynb", as_version=4)
-    kept = [cell for cell in notebook.cells if not {"mistake", "not-graded"} & set(cell.metadata.get("tags", []))]
-    notebook.cells = [cell for cell in kept if cell.cell_type == "code"]
-    return notebook
+def solved(name):
+    """The cells of an exercise as a student hands them in who knows all answers."""
+    from coursekit.grading import submissions
+
+    master = nbformat.read(ROOT / "exercises" / f"{name}.ipynb", as_version=4)
+    return submissions.code(master, "mistake", "not-graded")
 
 
-def our_grader_seconds(folder, notebook, students, jobs=None):
+def write_notebook(cells, path):
+    kernel = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
+    cells = list(map(nbformat.v4.new_code_cell, cells))
+    nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata=kernel), path)
+
+
+def our_grader_seconds(folder, cells, students, jobs=None):
     """Seconds a submission, the start of the grader and its solution included."""
     folder.mkdir()
     for number in range(students):
-        own = [*notebook.cells, nbformat.v4.new_code_cell(f"# student {number}")]  # equal files would be graded once
-        nbformat.write(notebook | {"cells": own}, folder / f"student{number}.ipynb")
+        own = [*cells, f"# student {number}"]  # equal files would be graded once
+        write_notebook(own, folder / f"student{number}.ipynb")
     command = [sys.executable, "-m", "coursekit.grading", folder, "--out", folder.with_suffix(".csv")]
     return seconds(*command, *(["--jobs", jobs] if jobs else [])) / students
 
 
-def otter_seconds(folder, notebook):
+def otter_seconds(folder, cells):
     """Seconds a submission of otter-grader 7, in an environment of its own, on the cells that answer."""
     (folder / "tests").mkdir(parents=True)
-    answers = [cell for cell in notebook.cells if cell.source.startswith("def ")]
-    for cell in answers:
-        function = cell.source.removeprefix("def ").partition("(")[0]
+    answers = [source for source in cells if source.startswith("def ")]
+    for source in answers:
+        function = source.removeprefix("def ").partition("(")[0]
         (folder / "tests" / f"{function}.py").write_text(OTTER_TEST.format(name=function, function=function))
-    cells = [nbformat.v4.new_code_cell("import numpy as np"), *answers]
-    nbformat.write(notebook | {"cells": cells}, folder / "student.ipynb")
+    write_notebook(["import numpy as np", *answers], folder / "student.ipynb")
     bin = folder / "environment" / "bin"
     uv = sys.executable, "-m", "uv"
     seconds(*uv, "venv", "--python", sys.executable, bin.parent)

@@ -10,7 +10,6 @@ that follow a `### GIVEN` there, without their comment signs, or else a line tha
 
 import re
 import sys
-import tempfile
 from pathlib import Path
 
 import nbformat
@@ -19,7 +18,7 @@ import numpy as np
 
 from coursekit import checks
 from coursekit.checks import values
-from coursekit.grading import sandbox, session
+from coursekit.grading import grade, submissions
 
 ROOT = Path(__file__).parents[1]
 MASTERS = "exercises/[0-9]*.ipynb"
@@ -54,39 +53,20 @@ def derive(master):
     student = nbformat.from_dict(master)
     student.cells = [cell for cell in student.cells if "mistake" not in cell.metadata.get("tags", [])]
     for cell in student.cells:
-        cell.metadata = nbformat.from_dict({"tags": ["not-graded"]} if not_graded(cell) else {})
+        kept = [tag for tag in cell.metadata.get("tags", []) if tag == "not-graded"]
+        cell.metadata = nbformat.from_dict({"tags": kept} if kept else {})
         if cell.cell_type == "code":
             cell.source, cell.outputs, cell.execution_count = without_solution(cell.source), [], None
     student.metadata = nbformat.from_dict(notebooks.NOTEBOOK_METADATA)
     return student
 
 
-def not_graded(cell):
-    return "not-graded" in cell.metadata.get("tags", [])
-
-
 def answered(master, topic):
     """What solution and mistakes of a master answer to the public inputs, by question."""
-    cells = [cell.source for cell in notebooks.code_cells(master) if not not_graded(cell)]
-    of_topic = checks.questions(topic)
-    with tempfile.TemporaryDirectory() as folder:
-        package = sandbox.allowed_package(folder)
-        found, notes = session.answers(cells, of_topic, checks.PUBLIC_SEED, "none", package, mistakes=True)
-    missing = [name for name in of_topic if (name, None) not in found]
-    if missing or notes:
-        raise notebooks.NotebookError(" ".join(notes) or f"it does not answer {', '.join(missing)}")
-    return {
-        name: {
-            "solution": found[name, None],
-            "mistakes": [
-                [message, results]
-                for (of, message), results in found.items()
-                # What is not finite equals nothing, and could not be recognized.
-                if of == name and message and not values.difference(results, results, 0, 0)
-            ],
-        }
-        for name in of_topic
-    }
+    try:
+        return grade.key(submissions.code(master, "not-graded"), topic, checks.PUBLIC_SEED, "none")
+    except ValueError as error:
+        raise notebooks.NotebookError(str(error)) from None
 
 
 def shortened(value):

@@ -1,6 +1,7 @@
 """Train the networks of chapter 5 on all of CIFAR-10, and keep what comes out in the package.
 
     python tools/train_cifar10.py weights           # ResNet-20: coursekit/assets/resnet20-cifar10.npz and its record
+    python tools/train_cifar10.py precision         # ResNet-20 in float32 and in --policy: a record of both curves
     python tools/train_cifar10.py table             # depth 20 to 110, plain and residual: the record of the table
 
 CIFAR-10 is loaded as in the course: from ``$COURSEKIT_DATA/cifar10.npz``, or downloaded. The committed results were
@@ -131,7 +132,22 @@ def make_weights(passes):
         unit: training.accuracy(resnet.without(shipped, unit), dataset.x_test, dataset.y_test)
         for unit in resnet.units(shipped)
     }
-    return {"loss": loss, "test": test, "accuracy": accuracy, "without": without, "seconds a pass": seconds}
+    of_training = training.accuracy(shipped, dataset.x_train, dataset.y_train)
+    measured = {"accuracy": accuracy, "training accuracy": of_training, "without": without}
+    return {"loss": loss, "test": test, "seconds a pass": seconds} | measured
+
+
+def make_precision(passes):
+    """Does it matter in what ResNet-20 computes? Curves in float32 and in the chosen policy, from the same start."""
+    dataset, chosen = data.load("cifar10"), keras.mixed_precision.dtype_policy().name
+    results = {}
+    for policy in ("float32", chosen):
+        keras.mixed_precision.set_global_policy(policy)
+        keras.utils.set_random_seed(0)
+        network = resnet.resnet(20, weight_decay=WEIGHT_DECAY)
+        loss, test, seconds = train(network, dataset, passes, 0, f"resnet20 {policy}")
+        results[policy] = {"loss": loss, "test": test, "seconds a pass": seconds}
+    return {"by policy": results}
 
 
 def make_table(passes):
@@ -148,9 +164,16 @@ def make_table(passes):
     return {"networks": {f"{kind} {depth}": result for (depth, kind), result in results.items()}}
 
 
+MAKE = {
+    "weights": (make_weights, "resnet20"),
+    "precision": (make_precision, "resnet20-precision"),
+    "table": (make_table, "resnet-table"),
+}
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("what", choices=("weights", "table"))
+    parser.add_argument("what", choices=MAKE)
     parser.add_argument("--passes", type=int, default=30, help="over the training images")
     parser.add_argument("--policy", default="float32", help="what Keras computes in, mixed_bfloat16 for instance")
     arguments = parser.parse_args()
@@ -158,7 +181,7 @@ def main():
         parser.error(f"--passes is {arguments.passes}; give 1 or more.")
     os.environ["COURSEKIT_PROFILE"] = "full"
     keras.mixed_precision.set_global_policy(arguments.policy)
-    make, name = {"weights": (make_weights, "resnet20"), "table": (make_table, "resnet-table")}[arguments.what]
+    make, name = MAKE[arguments.what]
     recipe = {"passes": arguments.passes, "policy": arguments.policy, "rate": LEARNING_RATE, "decay": WEIGHT_DECAY}
     results = make(arguments.passes)
     os.environ["COURSEKIT_RECORD"] = "1"

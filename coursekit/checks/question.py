@@ -76,6 +76,20 @@ class Question:
                 return 0, _sentence(arguments, clause)
         return self.points, ""
 
+    def feedback(self, seed, recorded, found):
+        """Judge, and recognize a typical mistake by its results.
+
+        recorded: ``{"solution": results, "mistakes": [[message, results], ...]}``, on the inputs of the same seed.
+        Returns the points, a sentence on what is wrong, and a hint where nobody knows why.
+        """
+        points, sentence = self.judge(seed, recorded["solution"], found)
+        if points == self.points or sentence == NOT_WRITTEN:
+            return points, sentence, ""
+        for message, results in recorded["mistakes"]:
+            if not self.judge(seed, results, found)[1]:
+                return points, message, ""
+        return points, sentence, self.hint
+
 
 def _raised(error):
     lines = [frame.line for frame in traceback.extract_tb(error.__traceback__) if OF_NOTEBOOK in frame.filename]
@@ -119,6 +133,9 @@ class Contest(Question):
         except ValueError as error:
             return 0, str(error)
         return round(self.points * share, 1), sentence
+
+    def feedback(self, seed, recorded, found):
+        return *self.judge(seed, recorded["solution"], found), ""
 
 
 def fitting(truths, found):

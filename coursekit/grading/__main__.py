@@ -68,20 +68,15 @@ def identity(submission):
 
 
 def solutions(topics, masters, seed, kind):
-    """What the masters answer, a dict by topic."""
+    """What the masters answer, right and wrong, a dict by topic."""
     found = {}
     for topic in tqdm(topics, desc="solutions", leave=False):
         paths = sorted(masters.glob(f"[0-9][0-9]-{topic}*.ipynb"))
         if not paths:
             raise FileNotFoundError(f"{masters} has no master of {topic}; name their folder with --masters.")
-        cells = [cell for cell in json.loads(paths[0].read_text("utf-8"))["cells"] if cell["cell_type"] == "code"]
-        sources = ["".join(cell["source"]) for cell in cells if not {"mistake", "not-graded"} & set(_tags(cell))]
+        sources = submissions.code(json.loads(paths[0].read_text("utf-8")), "not-graded")
         found[topic] = grade.key(sources, topic, seed, kind)
     return found
-
-
-def _tags(cell):
-    return cell["metadata"].get("tags", [])
 
 
 def executor(options):

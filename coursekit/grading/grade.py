@@ -7,6 +7,7 @@ import tempfile
 from pathlib import Path
 
 from coursekit import checks
+from coursekit.checks import values
 from coursekit.grading import sandbox, session
 
 
@@ -20,15 +21,31 @@ def package():
 
 
 def key(cells, topic, seed, kind):
-    """What the solution answers to the inputs of a seed: a dict from question to results.
+    """What solution and typical mistakes of an exercise answer to the inputs of a seed.
 
-    cells: of the exercise's master. Raises ValueError where it leaves a question open.
+    cells: of the exercise's master. Returns for each question ``{"solution": results, "mistakes": [[message, results],
+    ...]}``. Raises ValueError where the master leaves a question open.
     """
-    found, notes = session.answers(cells, checks.questions(topic), seed, kind, package())
+    found, notes = session.answers(cells, checks.questions(topic), seed, kind, package(), mistakes=True)
     missing = [name for name in checks.questions(topic) if (name, None) not in found]
     if missing or notes:
         raise ValueError(" ".join([f"The master of {topic} does not answer {', '.join(missing) or 'all'}.", *notes]))
-    return {name: results for (name, _), results in found.items()}
+    return {
+        name: {
+            "solution": found[name, None],
+            "mistakes": [
+                [message, results]
+                for (of, message), results in found.items()
+                if of == name and message and _recognizable(results)
+            ],
+        }
+        for name in checks.questions(topic)
+    }
+
+
+def _recognizable(results):
+    """Whether results equal themselves, which errors do not, and neither what is not finite."""
+    return all("value" in result for result in results) and not values.difference(results, results, 0, 0)
 
 
 def grade(cells, topic, solution, seed, kind, limits=sandbox.LIMITS):
@@ -40,5 +57,7 @@ def grade(cells, topic, solution, seed, kind, limits=sandbox.LIMITS):
     found, notes = session.answers(cells, questions, seed, kind, package(), limits)
     points, messages = {}, {}
     for name, question in questions.items():
-        points[name], messages[name] = question.judge(seed, solution[name], found.get((name, None)))
+        points[name], messages[name], hint = question.feedback(seed, solution[name], found.get((name, None)))
+        if hint:
+            messages[name] += f" Hint: {hint}"
     return {"points": points, "messages": messages, "notes": notes}

@@ -207,7 +207,8 @@ def _histogram(grades, topic):
         for k, count in reversed(list(enumerate(counts)))
     )
     mean = sum(map(total, grades)) / len(grades)
-    heading = f"<p>{len(grades)} notebooks, {mean:.1f} of {most} points on average.</p>"
+    notebooks = "1 notebook" if len(grades) == 1 else f"{len(grades)} notebooks"
+    heading = f"<p>{notebooks}, {mean:.1f} of {most} points on average.</p>"
     return f"{heading}<table class='histogram'>{rows}</table>"
 
 

@@ -129,9 +129,7 @@ def _read(file, submission):
         )
         return
     try:
-        notebook = json.loads(file.read())
-        cells = notebook["cells"]
-        sources = [_source(cell) for cell in cells if cell["cell_type"] == "code" and not _not_graded(cell)]
+        sources = code(json.loads(file.read()), "not-graded")
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError, zipfile.BadZipFile, OSError, RuntimeError):
         submission.notes.append("The file cannot be read as a notebook.")
         return
@@ -146,13 +144,25 @@ def _read(file, submission):
     submission.topic, submission.cells = max(topics, key=topics.get), sources
 
 
+def code(notebook, *left_out):
+    """The sources of a notebook's code cells, a list, but for cells with one of some tags.
+
+    notebook: as JSON has it. Raises KeyError, TypeError or AttributeError for what is none.
+
+    >>> cells = [{"cell_type": "code", "source": ["1 +", " 1"]}, {"cell_type": "markdown", "source": "Two."}]
+    >>> code({"cells": cells}, "mistake")
+    ['1 + 1']
+    """
+    return [
+        _source(cell)
+        for cell in notebook["cells"]
+        if cell["cell_type"] == "code" and not set(left_out) & set(cell.get("metadata", {}).get("tags", []))
+    ]
+
+
 def _source(cell):
     source = cell["source"]
     text = "".join(source) if isinstance(source, list) else source
     if not isinstance(text, str):
         raise TypeError
     return text
-
-
-def _not_graded(cell):
-    return "not-graded" in cell.get("metadata", {}).get("tags", [])
