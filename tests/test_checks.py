@@ -138,6 +138,10 @@ def test_one_wrong_number_is_found(right, place, error):
         (np.zeros(3), None, "expected an array of shape (3,), got nothing (None)"),
         (np.zeros(3), [0, 0, 0], ""),
         (np.zeros(3), [0, [0]], "expected an array of shape (3,), got a list that is no array"),
+        (np.zeros(2), ["0", "0"], "expected an array of shape (2,), got a list that is no array"),
+        (100_000, 100_001, "it is 100001, expected 100000"),
+        (100_000, 100_000.0, ""),
+        (np.array([3, 4]), np.array([3, 4.1]), "1 of 2 numbers differ, most at [1]: 4.1, expected 4"),
         (np.zeros(2), np.array([0, np.nan]), "it holds a value that is not finite (NaN or infinite)"),
         (0.5, 0.25, "it is 0.25, expected 0.5"),
         (0.5, np.array(0.5), ""),
@@ -203,6 +207,50 @@ def test_a_wrong_answer_is_told_why(check, capsys, answer, said):
     assert first == "✗ not yet · bn-statistics · 0 of 10 points"
     assert said in second
     assert third.startswith("  Hint: ")
+
+
+def test_a_known_mistake_is_told_what_differs_and_why(check, capsys):
+    check("bn-statistics", lambda x: (x.mean(0), x.var(0)))
+    _, second, third = capsys.readouterr().out.splitlines()
+    assert second.endswith("in result[0], expected an array of shape (3,), got an array of shape (4, 4, 3).")
+    assert third.startswith("  This is a mean for every pixel")
+
+
+@pytest.mark.parametrize(
+    ("value", "plain"),
+    [
+        (np.str_("open"), "open"),
+        (np.array("open"), "open"),
+        (np.float32(0.5), 0.5),
+        (np.bool_(True), True),
+        ((1, 2), [1, 2]),
+    ],
+)
+def test_values_of_numpy_become_plain(value, plain):
+    found = values.plain(value)
+    assert found == plain and type(found) is type(plain)
+
+
+@pytest.mark.parametrize("value", [10**400, 2**63, np.array(["a", "b"]), object(), np.array([None])])
+def test_what_cannot_be_compared_is_refused(value):
+    with pytest.raises(TypeError):
+        values.plain(value)
+
+
+def test_a_tensor_that_keeps_its_gradient_is_detached():
+    class Tensor:  # as of PyTorch
+        def detach(self):
+            return self
+
+        def cpu(self):
+            return np.ones(2)
+
+    np.testing.assert_array_equal(values.plain(Tensor()), np.ones(2))
+
+
+def test_an_answer_that_exits_is_told_so(check, capsys):
+    check("bn-statistics", lambda x: exit(3))
+    assert "it raises SystemExit: 3" in capsys.readouterr().out
 
 
 def test_what_is_not_written_gets_no_hint(check, capsys):

@@ -1,5 +1,7 @@
 """The exercises: what students get is what the masters give, and nothing that helps beyond that."""
 
+import re
+
 import nbformat
 import notebooks
 import pytest
@@ -8,6 +10,8 @@ from conftest import ROOT
 import exercises
 from coursekit import checks
 from coursekit.checks import values
+from coursekit.checks.question import Contest
+from coursekit.grading import submissions
 
 MASTERS = sorted(ROOT.glob(exercises.MASTERS))
 
@@ -70,8 +74,34 @@ def test_nothing_of_a_solution_is_left(master, student):
 def test_each_question_is_asked_once_and_has_two_typical_mistakes(path, master):
     checked = [name for cell in master.cells for name in checked_in(cell)]
     assert checked == list(checks.questions(exercises.topic_of(path)))
-    mistakes = checks.expected(exercises.topic_of(path))
-    assert all(len(mistakes[name]["mistakes"]) >= 2 for name in checked)
+    text = "\n".join(cell.source for cell in tagged(master, "mistake"))
+    assert all(len(re.findall(rf'^check\.mistake\(\s*"{name}"', text, re.MULTILINE)) >= 2 for name in checked)
+
+
+def answers_of(master):
+    """What a master hands in: the solution of each question, and its mistakes by their message."""
+    handed_in, check = {}, checks.Check()
+    check.hand_in = lambda question, answer, message: handed_in.setdefault(question, {}).update({message: answer})
+    scope = {}
+    for source in submissions.code(master, "not-graded")[1:]:
+        scope["check"] = check
+        exec(re.sub(r"^from coursekit import check.*$", "", source, flags=re.MULTILINE), scope)
+    return handed_in
+
+
+def test_no_typical_mistake_passes_by_chance(path, master):
+    """The inputs of a seed tell each of them from the solution, not only those of the public one."""
+    seeds = range(1, 41) if exercises.topic_of(path) == "normalization" else range(1, 6)
+    for question, answers in answers_of(master).items():
+        if isinstance(question, Contest):
+            continue
+        solution = answers.pop(None)
+        for seed in seeds:
+            right = question.results(solution, question.draw(seed))
+            assert question.judge(seed, right, right) == (question.points, "")
+            for message, wrong in answers.items():
+                found = question.results(wrong, question.draw(seed))
+                assert question.judge(seed, right, found)[0] == 0, (seed, message)
 
 
 def checked_in(cell):

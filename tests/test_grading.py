@@ -80,8 +80,8 @@ def test_a_mistake_gets_nothing_for_its_question_and_is_told_what_it_is(cell, so
     )
     (missed,) = [name for name, points in result["points"].items() if points < QUESTIONS[name].points]
     assert f'"{missed}"' in cell.source and result["points"][missed] == 0
-    known = dict(solution[missed]["mistakes"])
-    assert isinstance(QUESTIONS[missed], Contest) or result["messages"][missed] in known
+    if not isinstance(QUESTIONS[missed], Contest):
+        assert any(result["messages"][missed].endswith(message) for message, _ in solution[missed]["mistakes"])
 
 
 def test_the_same_seed_gives_the_same_grades_and_inputs_differ_from_the_public_ones(solution):

@@ -1,5 +1,7 @@
 """A class of thirty, graded by the command that an instructor types."""
 
+import argparse
+import concurrent.futures
 import csv
 import json
 import os
@@ -122,9 +124,14 @@ def test_everybody_gets_what_is_due(school, out):
 
 
 def test_the_platforms_get_their_tables(out):
-    canvas, moodle = (rows(out.with_name(f"grades-{name}.csv")) for name in ("canvas", "moodle"))
-    assert {row["Student"] for row in canvas} == {row["Full name"] for row in moodle}
+    canvas, moodle = (rows(out.with_name(f"grades-{name}.csv")) for name in ("canvas", "moodle-normalization"))
+    points = {row["Full name"]: row["Grade"] for row in moodle}
+    assert len(canvas) == 30 and len(moodle) == 25
+    assert points == {row["Student"]: row["normalization"] for row in canvas if row["normalization"]}
     assert all(re.fullmatch(r"Participant 1\d\d", row["Identifier"]) for row in moodle)
+    assert {"Identifier", "Grade", "Last modified (grade)"} <= moodle[0].keys(), (
+        "without which Moodle takes no worksheet"
+    )
     (good,) = [row for row in canvas if row["Student"] == "Good 0"]
     assert good["normalization"] == "100.0" and good["ID"] == "100"
     assert "'=HYPERLINK(0)" in {row["Student"] for row in canvas}, "a spreadsheet would compute it"
@@ -198,6 +205,70 @@ def test_an_interrupted_run_goes_on_and_ends_as_a_whole_one(school, out, tmp_pat
     assert len(progress.read_text().splitlines()) == len(lines)
 
 
+def test_grades_are_not_overwritten(school, out):
+    before = out.read_text()
+    done = command(school[0], "--out", out, "--seed", 12)
+    assert done.returncode == 2 and "has grades of an earlier run; go on with --resume, or name another" in done.stderr
+    assert out.read_text() == before
+
+
+@pytest.mark.parametrize(
+    ("out_name", "options", "said"),
+    [
+        ("in/grades.csv", [], "is among the submissions; write the grades somewhere else."),
+        ("in", [], "is a folder; name the table of grades to write"),
+        ("grades.csv", ["--seed", "-1"], "--seed is -1; give 0 or more."),
+    ],
+)
+def test_what_cannot_be_graded_is_said_before(tmp_path, capsys, out_name, options, said):
+    (tmp_path / "in").mkdir()
+    with pytest.raises(SystemExit, match="2"):
+        grading.main([str(tmp_path / "in"), "--out", str(tmp_path / out_name), *options])
+    assert said in capsys.readouterr().err
+    assert list(tmp_path.rglob("*.*")) == []
+
+
+def test_a_new_question_or_master_is_a_reason_to_grade_again():
+    one = grading.submissions.Submission("Ada", "", "a.ipynb", "normalization", ["x"])
+    first, other = ({"normalization": [source]} for source in ("a", "b"))
+    assert grading.identity(one, first) == grading.identity(one, first) != grading.identity(one, other)
+
+
+def test_a_job_that_fails_ends_what_has_not_begun(tmp_path, monkeypatch):
+    begun, over = [], threading.Event()
+
+    def fails(cells, *_):
+        begun.append(cells)
+        if len(begun) > 1:
+            over.wait(60)
+        raise RuntimeError("broken")
+
+    monkeypatch.setattr(grading.grade, "grade", fails)
+    todo = {name: grading.submissions.Submission(name, "", "", "normalization", [name]) for name in "abcdefgh"}
+    progress = grading.Progress(tmp_path / "p.jsonl", 0, False)
+    options = argparse.Namespace(sandbox="none")
+    with concurrent.futures.ThreadPoolExecutor(1) as pool:
+        with pytest.raises(RuntimeError, match="broken"):
+            grading.grade_all(pool, todo, {"normalization": {}}, options, progress)
+        over.set()
+    assert len(begun) <= 2 and progress.grades == {}
+
+
+def test_what_is_no_character_stops_no_report(tmp_path):
+    grade = {"points": dict.fromkeys(POINTS, 0), "messages": dict.fromkeys(POINTS, "\udc80"), "notes": ["\udcfc"]}
+    submission = grading.submissions.Submission("M\udcfcller", "", "M\udcfcller.ipynb", "normalization", ["x"])
+    reports.write_all(tmp_path / "g.csv", [(submission, grade)], seed=0)
+    assert "M?ller" in (tmp_path / "g.csv").read_text()
+    assert not list(tmp_path.rglob("*.unfinished"))
+
+
+def test_pages_of_an_earlier_run_do_not_stay(tmp_path):
+    for student in ("Ada", "Bob"):
+        submission = grading.submissions.Submission(student, "", "a.ipynb", notes=["Nothing."])
+        reports.write_all(tmp_path / "g.csv", [(submission, None)], seed=0)
+    assert sorted(path.name for path in tmp_path.glob("g-*/*")) == ["Bob.html", "Bob.json"]
+
+
 def test_another_seed_cannot_be_mixed_in(school, out, tmp_path):
     shutil.copy(out.with_name("grades.progress.jsonl"), tmp_path)
     done = command(school[0], "--out", tmp_path / "grades.csv", "--resume", "--seed", 12)
@@ -238,7 +309,7 @@ def test_without_a_sandbox_it_warns(tmp_path):
     ("arguments", "said"),
     [
         (["missing", "--out", "g.csv"], "missing is neither a folder nor a zip file of submissions."),
-        ([".", "--out", "g.csv"], ". has no notebooks (files that end in .ipynb)."),
+        (["empty", "--out", "g.csv"], "empty has no notebooks (files that end in .ipynb)."),
         ([".", "--out", "g.csv", "--jobs", "0"], "--jobs is 0; give 1 or more."),
         ([".", "--out", "g.csv", "--sandbox", "chroot"], "invalid choice: 'chroot'"),
         (["."], "the following arguments are required: --out"),
@@ -247,6 +318,7 @@ def test_without_a_sandbox_it_warns(tmp_path):
 )
 def test_bad_arguments_are_one_sentence(tmp_path, monkeypatch, capsys, arguments, said):
     monkeypatch.chdir(tmp_path)
+    (tmp_path / "empty").mkdir()
     if arguments[0] == "one":
         (tmp_path / "one").mkdir()
         (tmp_path / "one" / "ada.ipynb").write_text(notebook())

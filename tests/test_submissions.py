@@ -47,6 +47,8 @@ LAYOUTS = {
     "02-normalization.ipynb": ("02-normalization", "", "normalization", False),
     "Ada Lovelace_77_assignsubmission_file_/x.ipynb": ("Ada Lovelace", "77", "normalization", False),
     "Exercise/Ada Lovelace_77_assignsubmission_file_/x.ipynb": ("Ada Lovelace", "77", "normalization", False),
+    "Ada Lovelace_77_assignsubmission_file_x.ipynb": ("Ada Lovelace", "77", "normalization", False),
+    "alice-02-normalization (1).ipynb": ("alice", "", "normalization", False),
     "lovelaceada_123_456_02-normalization-1.ipynb": ("lovelaceada", "123", "normalization", False),
     "lovelaceada_LATE_123_456_02-normalization.ipynb": ("lovelaceada", "123", "normalization", True),
 }
@@ -63,6 +65,33 @@ def test_a_zip_file_is_a_folder(folder, tmp_path, path, owner):
     with zipfile.ZipFile(tmp_path / "all.zip", "w") as archive:
         archive.writestr(path, NOTEBOOK)
     assert found(tmp_path / "all.zip") == [owner]
+
+
+@pytest.mark.parametrize(
+    "paths",
+    [
+        ["class/alice/02-normalization.ipynb", "class/bob/02-normalization.ipynb", "__MACOSX/class/x.ipynb"],
+        ["class/alice.ipynb", "class/bob-02-normalization.ipynb"],
+        ["alice/x.ipynb", "bob/x.ipynb"],
+        ["alice.ipynb", "bob/x.ipynb"],
+    ],
+)
+def test_a_folder_that_was_zipped_as_a_whole_is_no_student(tmp_path, paths):
+    with zipfile.ZipFile(tmp_path / "all.zip", "w") as archive:
+        for path in paths:
+            archive.writestr(path, NOTEBOOK)
+    assert [student for student, *_ in found(tmp_path / "all.zip")] == ["alice", "bob"]
+
+
+def test_a_damaged_member_of_a_zip_costs_only_itself(tmp_path):
+    with zipfile.ZipFile(tmp_path / "all.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("alice.ipynb", NOTEBOOK)
+        archive.writestr("mallory.ipynb", NOTEBOOK)
+        place = archive.getinfo("mallory.ipynb").header_offset
+    whole = (tmp_path / "all.zip").read_bytes()
+    (tmp_path / "all.zip").write_bytes(whole[: place + 60] + b"\xff" * 20 + whole[place + 80 :])
+    good, bad = submissions.find(tmp_path / "all.zip")
+    assert good.topic == "normalization" and bad.notes == ["The file cannot be read as a notebook."]
 
 
 def test_code_is_run_but_for_what_is_not_graded(folder):

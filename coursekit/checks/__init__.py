@@ -60,14 +60,12 @@ class Check:
         if self.hand_in:
             self.hand_in(question, answer, None)
             return
-        points, sentence, hint = self._judge(question_id, answer)
+        points, *sentences = self._judge(question_id, answer)
         self.points[question_id] = points
         sign = "✓ passed" if points == question.points else "◐ so far" if points else "✗ not yet"
         print(f"{sign} · {question_id} · {points:g} of {question.points} points")
-        if sentence:
+        for sentence in filter(None, sentences):
             print(f"  {sentence}")
-        if hint:
-            print(f"  Hint: {hint}")
 
     def mistake(self, question_id, answer, message):
         """Say that a wrong answer is a typical one, and what its author is to be told. (For masters of exercises.)
@@ -78,15 +76,15 @@ class Check:
         if self.hand_in:
             self.hand_in(question, answer, message)
             return
-        points, sentence, _ = self._judge(question_id, answer)
-        if points or sentence != message:
-            raise ValueError(f"{question_id}: this mistake gets {points} points and {sentence!r}; run make exercises.")
+        points, *sentences = self._judge(question_id, answer)
+        if points or message not in sentences:
+            raise ValueError(f"{question_id}: this mistake gets {points} points and {sentences}; run make exercises.")
         print(f"caught · {question_id} · {message}")
 
     def _judge(self, question_id, answer):
         question, topic = find(question_id)
         found = question.results(answer, question.draw(PUBLIC_SEED))
-        return question.feedback(PUBLIC_SEED, expected(topic)[question_id], found)
+        return question.feedback(PUBLIC_SEED, expected(topic).get(question_id), found)
 
     def report(self):
         """Print the points of every question of the exercise, and their sum."""

@@ -50,7 +50,7 @@ def verdict(random):
     difference = random.normal(size=seeds)
     difference -= difference.mean()
     # In standard errors: clearly more than the margin, clearly less, and on both sides of zero.
-    mean = random.choice([-8, -3, -1, 1, 3, 8]) * random.uniform(0.8, 1.2)
+    mean = random.choice([-8, -4.5, -3.5, -1, 1, 3.5, 4.5, 8])
     difference += mean * difference.std(ddof=1) / np.sqrt(seeds)
     return {"before": before, "after": before + 0.02 * difference}
 
@@ -116,7 +116,7 @@ QUESTIONS = (
         title="a verdict from several seeds",
         points=15,
         inputs=verdict,
-        cases=20,
+        cases=60,
         hint="Take the differences seed by seed, their mean, and its standard error: std(ddof=1) over the root of n.",
     ),
     Contest(

@@ -1,6 +1,7 @@
 """What a graded question is: inputs, what is done with an answer, and how its results are judged."""
 
 import copy
+import re
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,8 +11,8 @@ import numpy as np
 from coursekit.checks import values
 
 PUBLIC_SEED = 0
-# What the names of a notebook's cells have in common, in Jupyter and in IPython.
-OF_NOTEBOOK = "ipy"
+# What the files of a notebook's cells are called, in Jupyter, in IPython and in Colab.
+OF_NOTEBOOK = re.compile(r"ipykernel_\d|ipython-input")
 NOT_WRITTEN = "It is not written yet."
 FEW = 16  # numbers that a sentence may show
 
@@ -49,7 +50,7 @@ class Question:
             value = self.call(answer, **arguments)
         except NotImplementedError:
             return {"error": NOT_WRITTEN}
-        except Exception as error:  # whatever a student's code raises
+        except (Exception, SystemExit) as error:  # whatever a student's code raises
             return {"error": _raised(error)}
         try:
             return {"value": values.plain(value)}
@@ -80,19 +81,19 @@ class Question:
         """Judge, and recognize a typical mistake by its results.
 
         recorded: ``{"solution": results, "mistakes": [[message, results], ...]}``, on the inputs of the same seed.
-        Returns the points, a sentence on what is wrong, and a hint where nobody knows why.
+        Returns the points, a sentence on what differs, and one on why, where that is known, or else a hint.
         """
         points, sentence = self.judge(seed, recorded["solution"], found)
         if points == self.points or sentence == NOT_WRITTEN:
             return points, sentence, ""
         for message, results in recorded["mistakes"]:
             if not self.judge(seed, results, found)[1]:
-                return points, message, ""
-        return points, sentence, self.hint
+                return points, sentence, message
+        return points, sentence, f"Hint: {self.hint}" if self.hint else ""
 
 
 def _raised(error):
-    lines = [frame.line for frame in traceback.extract_tb(error.__traceback__) if OF_NOTEBOOK in frame.filename]
+    lines = [frame.line for frame in traceback.extract_tb(error.__traceback__) if OF_NOTEBOOK.search(frame.filename)]
     where = f" (in `{lines[-1]}`)" if lines else ""
     message = str(error).strip()
     if message.startswith("in user code:"):  # TensorFlow puts a traceback before what the error says
@@ -135,7 +136,7 @@ class Contest(Question):
         return round(self.points * share, 1), sentence
 
     def feedback(self, seed, recorded, found):
-        return *self.judge(seed, recorded["solution"], found), ""
+        return *self.judge(seed, None, found), ""
 
 
 def fitting(truths, found):

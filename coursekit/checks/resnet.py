@@ -83,7 +83,7 @@ def networks(random):
         shallow, difference = random.uniform(low, high, seeds), random.normal(size=seeds)
         difference -= difference.mean()
         standard_error = difference.std(ddof=1) / np.sqrt(seeds)
-        mean = random.choice([-12, -5, -3.4, -1, 1, 3.4, 5, 12]) * standard_error
+        mean = random.choice([-12, -4.5, -3.6, -1, 1, 3.6, 4.5, 12]) * standard_error
         return shallow, shallow + 0.01 * (difference + mean)
 
     train, test = pair(0.2, 0.4), pair(0.4, 0.6)
@@ -163,7 +163,7 @@ QUESTIONS = (
         title="stochastic depth",
         points=15,
         inputs=stochastic,
-        cases=8,
+        cases=24,
         hint="Use `kept` as it is given. On average over such draws, training should add as much as inference does.",
     ),
     Question(
@@ -171,7 +171,7 @@ QUESTIONS = (
         title="degradation or overfitting",
         points=15,
         inputs=networks,
-        cases=40,
+        cases=80,
         hint="Take the differences deep - shallow, seed by seed, and write the rule for one of them first.",
     ),
     Contest(

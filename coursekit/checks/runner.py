@@ -55,7 +55,12 @@ def main():
 
     def hand_in(question, answer, mistake):
         write({"ask": question.id, "mistake": mistake})
-        write({"results": question.results(answer, values.read(requests))})
+        results = question.results(answer, values.read(requests))
+        try:
+            values.size(values.pack({"results": results})[: values.LENGTHS.size])
+        except ValueError as error:
+            results = [{"error": f"it cannot be handed in: {error}"}] * len(results)
+        write({"results": results})
         print(f"handed in · {question.id}")
 
     cells = values.read(requests)

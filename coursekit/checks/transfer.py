@@ -152,6 +152,7 @@ QUESTIONS = (
         points=10,
         inputs=features,
         call=call_features,
+        cases=12,
         hint="The result is a list with an array for each name, in the order of the names.",
         rtol=1e-3,
         atol=1e-4,

@@ -12,7 +12,7 @@ import struct
 import numpy as np
 
 LARGEST = 64 * 2**20  # bytes of a message
-_LENGTHS = struct.Struct(">QQ")
+LENGTHS = struct.Struct(">QQ")
 _DTYPE = re.compile(r"[<|][biuf][1248]")
 
 
@@ -28,11 +28,19 @@ def plain(value):
         return {str(key): plain(of_key) for key, of_key in value.items()}
     if isinstance(value, (list, tuple)):
         return [plain(entry) for entry in value]
-    if value is None or isinstance(value, (str, bool, int, float)):
+    if isinstance(value, str):
+        return str(value)  # NumPy's texts, too
+    if isinstance(value, int) and abs(value) >= 2**63:
+        raise TypeError("an integer of more than 63 bits is too large")
+    if value is None or isinstance(value, (bool, int, float)):
         return value
+    if hasattr(value, "detach"):  # PyTorch's tensors, which NumPy refuses while they keep a gradient
+        value = value.detach().cpu()
     if not hasattr(value, "__array__"):
         raise TypeError(f"a value of type {type(value).__name__} is no array, number or text")
     array = np.array(np.asarray(value), subok=False, order="C")
+    if array.dtype.kind == "U" and not array.ndim:
+        return str(array.item())
     if array.dtype.kind == "V":  # bfloat16
         array = array.astype("float32")
     if array.dtype.kind not in "biuf" or array.dtype.itemsize > 8:
@@ -58,20 +66,20 @@ def pack(value):
         return [head(entry) for entry in value] if isinstance(value, list) else value
 
     text, body = json.dumps(head(value)).encode(), b"".join(arrays)
-    return _LENGTHS.pack(len(text), len(body)) + text + body
+    return LENGTHS.pack(len(text), len(body)) + text + body
 
 
 def read(stream):
     """Read one message from a binary stream. Raises EOFError at its end, ValueError for what is none."""
-    lengths = stream.read(_LENGTHS.size)
-    if len(lengths) < _LENGTHS.size:
+    lengths = stream.read(LENGTHS.size)
+    if len(lengths) < LENGTHS.size:
         raise EOFError("The stream has ended.")
     return unpack(lengths + stream.read(size(lengths)))
 
 
 def size(lengths):
     """How many bytes follow the first 16. Raises ValueError for more than ``LARGEST``."""
-    total = sum(_LENGTHS.unpack(lengths))
+    total = sum(LENGTHS.unpack(lengths))
     if total > LARGEST:
         raise ValueError(f"A message of {total:,} bytes is too large; at most {LARGEST:,} can be handed in.")
     return total
@@ -79,9 +87,9 @@ def size(lengths):
 
 def unpack(message):
     """The plain value of a message. Raises ValueError for bytes that are none, whatever they are."""
-    of_text, of_body = _LENGTHS.unpack_from(message)
-    text = message[_LENGTHS.size : _LENGTHS.size + of_text]
-    body = memoryview(message)[_LENGTHS.size + of_text :]
+    of_text, of_body = LENGTHS.unpack_from(message)
+    text = message[LENGTHS.size : LENGTHS.size + of_text]
+    body = memoryview(message)[LENGTHS.size + of_text :]
     if len(body) != of_body:
         raise ValueError("The message is cut off.")
     start = 0
@@ -115,7 +123,8 @@ def unpack(message):
 def difference(expected, found, rtol, atol):
     """Say in a clause how a plain value differs from the expected one; an empty text where it does not.
 
-    Numbers and arrays of shape () are the same, and so are lists of numbers and arrays. NaN equals nothing.
+    Numbers and arrays of shape () are the same, and so are lists of numbers and arrays. Where integers are expected,
+    only they are right. NaN equals nothing.
     """
     if isinstance(expected, (str, bool)) or expected is None:
         same = type(found) is type(expected) and found == expected
@@ -147,16 +156,19 @@ def _first_difference(parts, rtol, atol):
 
 
 def _array_difference(expected, found, rtol, atol):
-    if isinstance(found, list):
-        try:
-            found = np.asarray(found, "float64")
-        except (ValueError, TypeError):
-            return f"expected {_kind(expected)}, got a list that is no array"
     if isinstance(found, (dict, str)) or found is None:
         return f"expected {_kind(expected)}, got {_kind(found)}"
-    found = np.asarray(found)
+    try:
+        array = np.asarray(found)
+    except ValueError:  # rows of different lengths
+        array = np.asarray(None)
+    if array.dtype.kind not in "biuf":
+        return f"expected {_kind(expected)}, got {_kind(found)} that is no array"
+    found = array
     if found.shape != expected.shape:
         return f"expected {_kind(expected)}, got {_kind(found)}"
+    if expected.dtype.kind in "iu" and np.isfinite(atol):
+        rtol = atol = 0
     expected, found = expected.astype("float64"), found.astype("float64")
     if not np.isfinite(found).all():
         return "it holds a value that is not finite (NaN or infinite)"
@@ -164,12 +176,16 @@ def _array_difference(expected, found, rtol, atol):
     if not wrong.any():
         return ""
     if not expected.shape:
-        return f"it is {found:.5g}, expected {expected:.5g}"
+        return f"it is {_number(found.item())}, expected {_number(expected.item())}"
     place = np.unravel_index(np.argmax(np.abs(found - expected)), expected.shape)
     return (
         f"{wrong.sum():,} of {wrong.size:,} numbers differ, most at [{', '.join(map(str, place))}]: "
-        f"{found[place]:.5g}, expected {expected[place]:.5g}"
+        f"{_number(found[place])}, expected {_number(expected[place])}"
     )
+
+
+def _number(value):
+    return f"{value:.0f}" if value == round(value) and abs(value) < 1e15 else f"{value:.5g}"
 
 
 def _kind(value):

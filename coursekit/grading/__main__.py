@@ -2,8 +2,9 @@
 
 import argparse
 import concurrent.futures
-import contextlib
 import hashlib
+import importlib
+import inspect
 import json
 import multiprocessing
 import os
@@ -39,8 +40,10 @@ class Progress:
 
     def __init__(self, path, seed, resume):
         self.path, self.grades = path, {}
-        lines = path.read_text("utf-8").splitlines() if resume and path.is_file() else []
-        if lines:
+        lines = path.read_text("utf-8").splitlines() if path.is_file() else []
+        if len(lines) > 1 and not resume:
+            raise ValueError(f"{path} has grades of an earlier run; go on with --resume, or name another --out.")
+        if lines and resume:
             self.seed = json.loads(lines[0])["seed"]
             if seed not in (None, self.seed):
                 raise ValueError(f"{path.name} was begun with seed {self.seed}; leave --seed out, or --resume.")
@@ -62,20 +65,20 @@ class Progress:
             file.write(json.dumps({"key": key, "grade": value}) + "\n")
 
 
-def identity(submission):
-    """What decides a grade beside the seed: the cells and the exercise."""
-    return hashlib.sha256(json.dumps([submission.topic, submission.cells]).encode()).hexdigest()
+def identity(submission, masters):
+    """What decides a grade beside the seed: the cells, the master, and the questions."""
+    questions = inspect.getsource(importlib.import_module(f"coursekit.checks.{submission.topic}"))
+    return hashlib.sha256(json.dumps([submission.cells, masters[submission.topic], questions]).encode()).hexdigest()
 
 
-def solutions(topics, masters, seed, kind):
-    """What the masters answer, right and wrong, a dict by topic."""
+def read_masters(topics, folder):
+    """The code of the masters, a dict by topic."""
     found = {}
-    for topic in tqdm(topics, desc="solutions", leave=False):
-        paths = sorted(masters.glob(f"[0-9][0-9]-{topic}*.ipynb"))
+    for topic in topics:
+        paths = sorted(folder.glob(f"[0-9][0-9]-{topic}*.ipynb"))
         if not paths:
-            raise FileNotFoundError(f"{masters} has no master of {topic}; name their folder with --masters.")
-        sources = submissions.code(json.loads(paths[0].read_text("utf-8")), "not-graded")
-        found[topic] = grade.key(sources, topic, seed, kind)
+            raise FileNotFoundError(f"{folder} has no master of {topic}; name their folder with --masters.")
+        found[topic] = submissions.code(json.loads(paths[0].read_text("utf-8")), "not-graded")
     return found
 
 
@@ -93,13 +96,20 @@ def executor(options):
     return concurrent.futures.ProcessPoolExecutor(options.jobs, multiprocessing.get_context("spawn"))
 
 
-@contextlib.contextmanager
-def interruptible(pool):
-    """A pool that drops what it has not begun, where something goes wrong: its own way is to finish all of it."""
+def grade_all(pool, todo, keys, options, progress):
+    """Grade with an executor, and note each grade as it comes. What goes wrong ends what has not begun, too."""
+    jobs = {}
     try:
-        yield pool
+        for name, one in todo.items():
+            key = keys[one.topic]
+            job = pool.submit(grade.grade, one.cells, one.topic, key, progress.seed, options.sandbox)
+            jobs[job] = name
+        for job in tqdm(concurrent.futures.as_completed(jobs), total=len(jobs), desc="grading", unit="notebook"):
+            progress.add(jobs[job], job.result())
     except BaseException:
-        pool.shutdown(wait=False, cancel_futures=True)
+        for job in jobs:
+            job.cancel()
+        pool.shutdown(wait=False)
         raise
     pool.shutdown()
 
@@ -107,23 +117,18 @@ def interruptible(pool):
 def run(options):
     """Grade what is not graded yet, and write all reports."""
     found = submissions.find(options.submissions)
+    masters = read_masters({one.topic for one in found if one.topic}, options.masters)
     progress = Progress(options.out.with_suffix(".progress.jsonl"), options.seed, options.resume)
-    todo = {identity(one): one for one in found if one.topic and identity(one) not in progress.grades}
-    keys = solutions(
-        sorted({one.topic for one in todo.values()}, key=checks.TOPICS.index),
-        options.masters,
-        progress.seed,
-        options.sandbox,
-    )
+    names = [identity(one, masters) if one.topic else None for one in found]
+    todo = {name: one for name, one in zip(names, found, strict=True) if name and name not in progress.grades}
+    topics = [topic for topic in checks.TOPICS if any(one.topic == topic for one in todo.values())]
+    keys = {
+        topic: grade.key(masters[topic], topic, progress.seed, options.sandbox)
+        for topic in tqdm(topics, desc="solutions", leave=False)
+    }
     if todo:
-        with interruptible(executor(options)) as pool:
-            jobs = {
-                pool.submit(grade.grade, one.cells, one.topic, keys[one.topic], progress.seed, options.sandbox): name
-                for name, one in todo.items()
-            }
-            for job in tqdm(concurrent.futures.as_completed(jobs), total=len(jobs), desc="grading", unit="notebook"):
-                progress.add(jobs[job], job.result())
-    graded = [(one, progress.grades.get(identity(one)) if one.topic else None) for one in found]
+        grade_all(executor(options), todo, keys, options, progress)
+    graded = [(one, progress.grades.get(name)) for name, one in zip(names, found, strict=True)]
     reports.write_all(options.out, graded, progress.seed)
     return graded, progress.seed
 
@@ -132,6 +137,12 @@ def main(argv=None):
     parser, options = arguments(argv)
     if options.jobs < 1:
         parser.error(f"--jobs is {options.jobs}; give 1 or more.")
+    if options.seed is not None and options.seed < 0:
+        parser.error(f"--seed is {options.seed}; give 0 or more.")
+    if options.out.is_dir():
+        parser.error(f"--out {options.out} is a folder; name the table of grades to write, such as grades.csv.")
+    if Path(options.submissions).resolve() in options.out.resolve().parents:
+        parser.error(f"--out {options.out} is among the submissions; write the grades somewhere else.")
     if options.sandbox == "none":
         print(
             "WARNING: without a sandbox, every notebook can read and change whatever you can, and send it away. Grade "

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from coursekit import checks
 from coursekit.checks import values
+from coursekit.checks.question import Contest
 from coursekit.grading import sandbox, session
 
 
@@ -39,7 +40,8 @@ def key(cells, topic, seed, kind):
                 if of == name and message and _recognizable(results)
             ],
         }
-        for name in checks.questions(topic)
+        for name, question in checks.questions(topic).items()
+        if not isinstance(question, Contest)  # which compares with nothing
     }
 
 
@@ -57,7 +59,9 @@ def grade(cells, topic, solution, seed, kind, limits=sandbox.LIMITS):
     found, notes = session.answers(cells, questions, seed, kind, package(), limits)
     points, messages = {}, {}
     for name, question in questions.items():
-        points[name], messages[name], hint = question.feedback(seed, solution[name], found.get((name, None)))
-        if hint:
-            messages[name] += f" Hint: {hint}"
+        try:
+            points[name], *sentences = question.feedback(seed, solution.get(name), found.get((name, None)))
+        except Exception as error:  # whatever values an answer has, they cost this question and nothing else
+            points[name], sentences = 0, [f"It cannot be judged: {type(error).__name__}: {error}"[:300]]
+        messages[name] = " ".join(filter(None, sentences))
     return {"points": points, "messages": messages, "notes": notes}

@@ -35,19 +35,25 @@ def write_all(out, graded, seed):
     beside = out.with_suffix("")
     write(out, _grades(graded))
     write(Path(f"{beside}-canvas.csv"), _canvas(graded))
-    write(Path(f"{beside}-moodle.csv"), _moodle(graded))
+    for topic in _topics(graded):
+        write(Path(f"{beside}-moodle-{topic}.csv"), _moodle(graded, topic))
     write(Path(f"{beside}-summary.html"), _summary(graded, seed))
-    used = set()
+    used, written = set(), set()
     for submission, grade in graded:
         name = _file_name(submission, used)
-        write(Path(f"{beside}-feedback", f"{name}.html"), _feedback(submission, grade))
-        write(Path(f"{beside}-gradescope", f"{name}.json"), json.dumps(_gradescope(submission, grade), indent=1))
+        page, results = Path(f"{beside}-feedback", f"{name}.html"), Path(f"{beside}-gradescope", f"{name}.json")
+        write(page, _feedback(submission, grade))
+        write(results, json.dumps(_gradescope(submission, grade), indent=1))
+        written |= {page, results}
+    for of_earlier_run in {other for path in written for other in path.parent.glob(f"*{path.suffix}")} - written:
+        of_earlier_run.unlink()
 
 
 def write(path, text):
     path.parent.mkdir(parents=True, exist_ok=True)
     unfinished = path.with_name(f"{path.name}.unfinished")
-    unfinished.write_text(text, "utf-8", newline="")
+    # Names of files and messages are the students' own, and may hold what is no character.
+    unfinished.write_bytes(text.encode("utf-8", "replace"))
     unfinished.replace(path)
 
 
@@ -107,12 +113,12 @@ def _canvas(graded):
     return _table(rows)
 
 
-def _moodle(graded):
-    """For Moodle, *Grades, Import, CSV file*, or its grading worksheet: it knows a participant by number."""
-    topics = _topics(graded)
-    rows = [["Identifier", "Full name", *topics]]
+def _moodle(graded, topic):
+    """For Moodle, *Upload grading worksheet* in the assignment: it knows a participant by number."""
+    rows = [["Identifier", "Full name", "Grade", "Last modified (grade)"]]
     for (student, identifier), points in _by_student(graded).items():
-        rows.append([f"Participant {identifier}", student, *(points.get(topic, "") for topic in topics)])
+        if topic in points:
+            rows.append([f"Participant {identifier}", student, points[topic], "-"])
     return _table(rows)
 
 

@@ -98,7 +98,11 @@ def answers(cells, questions, seed, kind, package, limits=sandbox.LIMITS, mistak
                 found[key] = results
         if not reason:
             break
-        notes.append(f"Cell {cell + 1} {reason}; the notebook was run again without it.")
+        over = time.monotonic() >= until
+        notes.append(
+            f"Cell {cell + 1} {reason}; "
+            + ("with it the notebook's time was over." if over else "the notebook was run again without it.")
+        )
         left_out.add(cell)
     return found, notes
 

@@ -8,6 +8,7 @@ import json
 import os
 import re
 import zipfile
+import zlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
@@ -16,9 +17,10 @@ from coursekit import checks
 
 LARGEST = 20 * 2**20  # bytes of a notebook
 MOST_CELLS = 1000
-MOODLE = re.compile(r"(?P<student>.+)_(?P<identifier>\d+)_assignsubmission_\w+")
+MOODLE = re.compile(r"(?P<student>.+)_(?P<identifier>\d+)_assignsubmission_")
 CANVAS = re.compile(r"(?P<student>[^_]+)(?P<late>_LATE)?_(?P<identifier>\d+)_(?P<attempt>\d+)_(?P<name>.+)")
 CHECK = re.compile(r"\bcheck\(\s*[\"']([\w-]+)[\"']")
+OF_ZIP = (zipfile.BadZipFile, zlib.error, EOFError)  # what a damaged archive raises
 JUNK = re.compile(r"(^|/)(\.|__MACOSX/|[^/]*-checkpoint\.ipynb$)")
 
 
@@ -100,17 +102,25 @@ def _in_folder(root):
 
 def _in_zip(root):
     archive = zipfile.ZipFile(root)
-    for info in archive.infolist():
-        if not info.is_dir():
-            # Names that climb out only name a file here: nothing is unpacked.
-            parts = [part for part in PurePosixPath(info.filename).parts if part not in ("/", "..")]
-            yield _File(PurePosixPath(*parts), info.file_size, info.date_time, functools.partial(archive.read, info))
+    # Names that climb out only name a file here: nothing is unpacked.
+    paths = {
+        info: PurePosixPath(*(part for part in PurePosixPath(info.filename).parts if part not in ("/", "..")))
+        for info in archive.infolist()
+        if not info.is_dir()
+    }
+    handed_in = [path for path in paths.values() if not JUNK.search(str(path))]
+    tops = {path.parts[0] if len(path.parts) > 1 else None for path in handed_in}
+    whole = len(handed_in) > 1 and len(tops) == 1  # a folder of submissions that was zipped as a whole
+    for info, path in paths.items():
+        if whole and path.parts[0] in tops:
+            path = path.relative_to(path.parts[0])
+        yield _File(path, info.file_size, info.date_time, functools.partial(archive.read, info))
 
 
 def _owner(path):
     """Student, identifier and whether it is late, from the path of a file."""
-    for part in path.parts[:-1]:
-        match = MOODLE.fullmatch(part)
+    for part in path.parts:
+        match = MOODLE.match(part)
         if match:
             return match["student"], match["identifier"], False
     match = CANVAS.fullmatch(path.name)
@@ -118,7 +128,7 @@ def _owner(path):
         return match["student"], match["identifier"], bool(match["late"])
     if len(path.parts) > 1:
         return path.parts[0], "", False
-    return re.sub(r"[-_. ]*\d\d-[a-z]+(-[a-z]+)*$", "", path.stem) or path.stem, "", False
+    return re.sub(r"[-_. ]*\d\d-[a-z]+(-[a-z]+)*( ?\(\d+\))?$", "", path.stem) or path.stem, "", False
 
 
 def _read(file, submission):
@@ -130,7 +140,7 @@ def _read(file, submission):
         return
     try:
         sources = code(json.loads(file.read()), "not-graded")
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError, zipfile.BadZipFile, OSError, RuntimeError):
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError, OSError, RuntimeError, *OF_ZIP):
         submission.notes.append("The file cannot be read as a notebook.")
         return
     if len(sources) > MOST_CELLS:
