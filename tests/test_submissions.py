@@ -74,6 +74,7 @@ def test_a_zip_file_is_a_folder(folder, tmp_path, path, owner):
         ["class/alice.ipynb", "class/bob-02-normalization.ipynb"],
         ["alice/x.ipynb", "bob/x.ipynb"],
         ["alice.ipynb", "bob/x.ipynb"],
+        ["class/alice.ipynb", "class/bob.ipynb", ".."],
     ],
 )
 def test_a_folder_that_was_zipped_as_a_whole_is_no_student(tmp_path, paths):

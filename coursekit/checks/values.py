@@ -12,7 +12,7 @@ import struct
 import numpy as np
 
 LARGEST = 64 * 2**20  # bytes of a message
-LENGTHS = struct.Struct(">QQ")
+_LENGTHS = struct.Struct(">QQ")
 _DTYPE = re.compile(r"[<|][biuf][1248]")
 
 
@@ -49,7 +49,7 @@ def plain(value):
 
 
 def pack(value):
-    """A plain value as bytes.
+    """A plain value as bytes. Raises ValueError for more than ``LARGEST``.
 
     >>> unpack(pack([1, "two", np.arange(3)]))
     [1, 'two', array([0, 1, 2])]
@@ -66,20 +66,22 @@ def pack(value):
         return [head(entry) for entry in value] if isinstance(value, list) else value
 
     text, body = json.dumps(head(value)).encode(), b"".join(arrays)
-    return LENGTHS.pack(len(text), len(body)) + text + body
+    lengths = _LENGTHS.pack(len(text), len(body))
+    size(lengths)  # complains
+    return lengths + text + body
 
 
 def read(stream):
     """Read one message from a binary stream. Raises EOFError at its end, ValueError for what is none."""
-    lengths = stream.read(LENGTHS.size)
-    if len(lengths) < LENGTHS.size:
+    lengths = stream.read(_LENGTHS.size)
+    if len(lengths) < _LENGTHS.size:
         raise EOFError("The stream has ended.")
     return unpack(lengths + stream.read(size(lengths)))
 
 
 def size(lengths):
     """How many bytes follow the first 16. Raises ValueError for more than ``LARGEST``."""
-    total = sum(LENGTHS.unpack(lengths))
+    total = sum(_LENGTHS.unpack(lengths))
     if total > LARGEST:
         raise ValueError(f"A message of {total:,} bytes is too large; at most {LARGEST:,} can be handed in.")
     return total
@@ -87,9 +89,9 @@ def size(lengths):
 
 def unpack(message):
     """The plain value of a message. Raises ValueError for bytes that are none, whatever they are."""
-    of_text, of_body = LENGTHS.unpack_from(message)
-    text = message[LENGTHS.size : LENGTHS.size + of_text]
-    body = memoryview(message)[LENGTHS.size + of_text :]
+    of_text, of_body = _LENGTHS.unpack_from(message)
+    text = message[_LENGTHS.size : _LENGTHS.size + of_text]
+    body = memoryview(message)[_LENGTHS.size + of_text :]
     if len(body) != of_body:
         raise ValueError("The message is cut off.")
     start = 0

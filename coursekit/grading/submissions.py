@@ -109,10 +109,10 @@ def _in_zip(root):
         if not info.is_dir()
     }
     handed_in = [path for path in paths.values() if not JUNK.search(str(path))]
-    tops = {path.parts[0] if len(path.parts) > 1 else None for path in handed_in}
+    tops = {path.parts[:1] if len(path.parts) > 1 else None for path in handed_in}
     whole = len(handed_in) > 1 and len(tops) == 1  # a folder of submissions that was zipped as a whole
     for info, path in paths.items():
-        if whole and path.parts[0] in tops:
+        if whole and path.parts[:1] in tops:
             path = path.relative_to(path.parts[0])
         yield _File(path, info.file_size, info.date_time, functools.partial(archive.read, info))
 
