@@ -59,7 +59,7 @@ def main():
         try:
             write({"results": results})
         except ValueError as error:  # too large
-            write({"results": [{"error": f"it cannot be handed in: {error}"}] * len(results)})
+            write({"results": [{"error": f"it cannot be handed in: {str(error).rstrip('.')}"}] * len(results)})
         print(f"handed in · {question.id}")
 
     cells = values.read(requests)
