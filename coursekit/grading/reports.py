@@ -118,7 +118,7 @@ def _moodle(graded, topic):
     rows = [["Identifier", "Full name", "Grade", "Last modified (grade)"]]
     for (student, identifier), points in _by_student(graded).items():
         if topic in points:
-            rows.append([f"Participant {identifier}", student, points[topic], "-"])
+            rows.append([f"Participant {identifier}", student, points[topic], ""])
     return _table(rows)
 
 
