@@ -79,14 +79,16 @@ def points(random):
 WORST, BEST = 0.5, 0.17
 
 
-def sampler(made, seed):
+def sampler(made, randoms):
     """Compare what a generator made of noise, growing with it, with the distribution that its examples came from."""
     levels = np.linspace(0.005, 0.995, 100)
     distances = []
-    for number, (_, one) in enumerate(fitting([np.zeros(500)] * len(made), made)):
-        arguments, true = points(np.random.default_rng([seed, number]))
+    for number, (random, (_, one)) in enumerate(
+        zip(randoms, fitting([np.zeros(500)] * len(made), made), strict=True), 1
+    ):
+        arguments, true = points(random)
         if (np.diff(one[np.argsort(arguments["noise"])]) < 0).any():
-            raise ValueError(f"In case {number + 1}, a larger noise number gives a smaller number.")
+            raise ValueError(f"In case {number}, a larger noise number gives a smaller number.")
         distances.append(np.abs(np.quantile(one, levels) - np.quantile(true, levels)).mean())
     distance = np.mean(distances)
     return share_of(
@@ -97,6 +99,7 @@ def sampler(made, seed):
 QUESTIONS = (
     Question(
         id="gan-losses",
+        function="losses",
         title="the losses of both networks",
         points=15,
         inputs=logits,
@@ -105,6 +108,7 @@ QUESTIONS = (
     ),
     Question(
         id="gan-noise",
+        function="uniform_noise",
         title="noise of variance 1",
         points=10,
         inputs=lambda random: {"u": random.random((4, 3))},
@@ -112,6 +116,7 @@ QUESTIONS = (
     ),
     Question(
         id="gan-step",
+        function="generator_step",
         title="a step that moves the generator alone",
         points=20,
         inputs=weights_of_a_pair,
@@ -121,6 +126,7 @@ QUESTIONS = (
     ),
     Question(
         id="gan-upsample",
+        function="transposed_convolution",
         title="a transposed convolution",
         points=15,
         inputs=upsample,
@@ -129,6 +135,7 @@ QUESTIONS = (
     ),
     Question(
         id="gan-variety",
+        function="variety",
         title="mode collapse, measured",
         points=15,
         inputs=variety,
@@ -137,6 +144,7 @@ QUESTIONS = (
     ),
     Question(
         id="gan-frechet",
+        function="frechet_distance",
         title="a distance between distributions",
         points=15,
         inputs=feature_pair,
@@ -144,6 +152,7 @@ QUESTIONS = (
     ),
     Contest(
         id="gan-sampler",
+        function="generate",
         title="a generator without a discriminator",
         points=10,
         inputs=lambda random: points(random)[0],

@@ -111,7 +111,7 @@ def built(design):
     return keras.Model(inputs, layers.Dense(10)(layers.GlobalAveragePooling2D()(x)))
 
 
-def under_budget(designs, seed):
+def under_budget(designs, randoms):
     """Train a design's network for a few steps, twice, and look at its accuracy on test images."""
     from coursekit import runtime
 
@@ -126,11 +126,11 @@ def under_budget(designs, seed):
         raise ValueError(f"The network needs {needed:,} multiplications; {MOST:,} are allowed.")
     digits = data.shrink(data.load("digits"), 2)
     reached = []
-    for run in range(2):
-        keras.utils.set_random_seed(int(np.random.default_rng([seed, run]).integers(2**31)))
+    for seed in randoms[0].integers(2**31, size=2).tolist():
+        keras.utils.set_random_seed(seed)
         model = training.compile_classifier(built(design), 1e-2)
         training.fit(
-            model, digits.x_train, digits.y_train, epochs=2, batch_size=64, seed=(seed, run), progress=lambda done: None
+            model, digits.x_train, digits.y_train, epochs=2, batch_size=64, seed=seed, progress=lambda done: None
         )
         reached.append(training.accuracy(model, digits.x_test, digits.y_test))
     accuracy = float(np.mean(reached))
@@ -142,6 +142,7 @@ def under_budget(designs, seed):
 QUESTIONS = (
     Question(
         id="conv-cost",
+        function="multiplications",
         title="the multiplications of a convolution",
         points=10,
         inputs=convolution,
@@ -150,6 +151,7 @@ QUESTIONS = (
     ),
     Question(
         id="pointwise",
+        function="pointwise",
         title="a 1x1 convolution",
         points=10,
         inputs=pointwise,
@@ -157,6 +159,7 @@ QUESTIONS = (
     ),
     Question(
         id="module",
+        function="inception_module",
         title="an Inception module",
         points=20,
         inputs=module,
@@ -167,6 +170,7 @@ QUESTIONS = (
     ),
     Question(
         id="receptive-field",
+        function="receptive_field",
         title="the receptive field",
         points=15,
         inputs=stack,
@@ -175,6 +179,7 @@ QUESTIONS = (
     ),
     Question(
         id="budget",
+        function="widest_bottleneck",
         title="a bottleneck that fits",
         points=20,
         inputs=budget,
@@ -183,6 +188,7 @@ QUESTIONS = (
     ),
     Question(
         id="last-layers",
+        function="parameters_of_the_last_layer",
         title="an average in place of a large layer",
         points=10,
         inputs=head,
@@ -191,6 +197,7 @@ QUESTIONS = (
     ),
     Contest(
         id="two-millions",
+        function="design",
         title="two million multiplications",
         points=15,
         inputs=lambda random: {},

@@ -98,11 +98,10 @@ def depth_and_width(random):
 WORST, BEST = 0.8, 0.12
 
 
-def growth(scales, seed):
+def growth(scales, randoms):
     """Send vectors through residual networks with those scales, and see by what power of two their variance grew."""
     errors = []
-    for number, (_, scale) in enumerate(fitting([0.0] * len(scales), scales)):
-        random = np.random.default_rng([seed, number])
+    for random, (_, scale) in zip(randoms, fitting([0.0] * len(scales), scales), strict=True):
         sizes = depth_and_width(random)
         x = random.normal(size=(256, sizes["width"]))
         before = x.var()
@@ -124,6 +123,7 @@ def growth(scales, seed):
 QUESTIONS = (
     Question(
         id="residual-unit",
+        function="residual_unit",
         title="a residual unit",
         points=15,
         inputs=unit,
@@ -133,6 +133,7 @@ QUESTIONS = (
     ),
     Question(
         id="projection",
+        function="unit",
         title="a unit that changes the shape",
         points=20,
         inputs=shapes,
@@ -144,6 +145,7 @@ QUESTIONS = (
     ),
     Question(
         id="paths",
+        function="paths",
         title="paths by length",
         points=10,
         inputs=paths,
@@ -152,6 +154,7 @@ QUESTIONS = (
     ),
     Question(
         id="chain",
+        function="gradients",
         title="the gradient on its way down",
         points=15,
         inputs=chain,
@@ -160,6 +163,7 @@ QUESTIONS = (
     ),
     Question(
         id="stochastic-depth",
+        function="unit_with_stochastic_depth",
         title="stochastic depth",
         points=15,
         inputs=stochastic,
@@ -168,6 +172,7 @@ QUESTIONS = (
     ),
     Question(
         id="diagnosis",
+        function="diagnosis",
         title="degradation or overfitting",
         points=15,
         inputs=networks,
@@ -176,6 +181,7 @@ QUESTIONS = (
     ),
     Contest(
         id="scale",
+        function="scale",
         title="a network that starts well at every depth",
         points=10,
         inputs=depth_and_width,

@@ -4,6 +4,7 @@ Nothing is unpacked and no notebook is believed: a file that is not what it says
 """
 
 import functools
+import hashlib
 import json
 import os
 import re
@@ -33,8 +34,9 @@ class Submission:
     """One student's notebook for one exercise.
 
     student: str. identifier: the number that Moodle or Canvas knows the student by, or an empty text. file: its path
-    among the submissions. topic: of the exercise; empty where the file is no exercise. cells: sources of the code to
-    run. notes: sentences on what came of the file. late: Canvas says so.
+    among the submissions. topic: of the exercise; empty where the file is no exercise. cells: pairs of number and
+    source of the code to run. fingerprint: of that code. notes: sentences on what came of the file. late: Canvas says
+    so.
     """
 
     student: str
@@ -42,6 +44,7 @@ class Submission:
     file: str
     topic: str = ""
     cells: list = field(default_factory=list)
+    fingerprint: str = ""
     notes: list = field(default_factory=list)
     late: bool = False
 
@@ -146,26 +149,28 @@ def _read(file, submission):
     if len(sources) > MOST_CELLS:
         submission.notes.append(f"The notebook has {len(sources):,} cells; at most {MOST_CELLS:,} are run.")
         return
-    asked = {name for source in sources for name in CHECK.findall(source)}
+    asked = {name for _, source in sources for name in CHECK.findall(source)}
     topics = {topic: len(asked & checks.questions(topic).keys()) for topic in checks.TOPICS}
     if not any(topics.values()):
         submission.notes.append("The notebook is none of the exercises: it checks no question of theirs.")
         return
     submission.topic, submission.cells = max(topics, key=topics.get), sources
+    submission.fingerprint = hashlib.sha256(json.dumps([source for _, source in sources]).encode()).hexdigest()
 
 
 def code(notebook, *left_out):
-    """The sources of a notebook's code cells, a list, but for cells with one of some tags.
+    """The code of a notebook, but for cells with one of some tags: pairs of a cell's number and its source.
 
-    notebook: as JSON has it. Raises KeyError, TypeError or AttributeError for what is none.
+    notebook: as JSON has it. Cells are counted from 1, those of text too. Raises KeyError, TypeError or AttributeError
+    for what is no notebook.
 
-    >>> cells = [{"cell_type": "code", "source": ["1 +", " 1"]}, {"cell_type": "markdown", "source": "Two."}]
+    >>> cells = [{"cell_type": "markdown", "source": "Two."}, {"cell_type": "code", "source": ["1 +", " 1"]}]
     >>> code({"cells": cells}, "mistake")
-    ['1 + 1']
+    [[2, '1 + 1']]
     """
     return [
-        _source(cell)
-        for cell in notebook["cells"]
+        [number, _source(cell)]
+        for number, cell in enumerate(notebook["cells"], start=1)
         if cell["cell_type"] == "code" and not set(left_out) & set(cell.get("metadata", {}).get("tags", []))
     ]
 
