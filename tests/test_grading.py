@@ -32,8 +32,14 @@ SOLUTION = {
     for cell in MASTER.cells
     if cell.cell_type == "code" and not {"mistake", "not-graded"} & set(cell.metadata.get("tags", []))
 }
-WITH_MISTAKES = submissions.code(MASTER, "not-graded")
 QUESTIONS = checks.questions("normalization")
+ANSWER_TO = {
+    name: next(
+        source for source in SOLUTION.values() if re.search(rf"^def {question.function}\(", source, re.MULTILINE)
+    )
+    for name, question in QUESTIONS.items()
+}
+WITH_MISTAKES = submissions.code(MASTER, "not-graded")
 SEED = 7
 # An attack that has to be stopped shall not take a test's time.
 LIMITS = sandbox.LIMITS | {"seconds": 60, "cell_seconds": 4, "memory": 1500, "disk": 32}
@@ -60,7 +66,7 @@ def graded(sources, solution, **limits):
 def with_attack(*attacks):
     """The solution, with cells before the check of the sixth question."""
     sources = list(SOLUTION.values())
-    place = sources.index(SOLUTION["verdict-answer"]) + 1
+    place = sources.index(ANSWER_TO["verdict"]) + 1
     return [*sources[:place], *attacks, *sources[place:]]
 
 
@@ -242,7 +248,7 @@ def test_a_nuisance_costs_only_itself(attack, solution):
     result = graded(with_attack(attack, LATER), solution)
     assert result["points"] == {name: one.points for name, one in QUESTIONS.items()}
     assert len(result["notes"]) <= 1 and len(str(result)) < 10_000
-    place = list(SOLUTION).index("verdict-answer") + 2
+    place = list(SOLUTION.values()).index(ANSWER_TO["verdict"]) + 2
     assert all(note.startswith(f"Cell {place} ") for note in result["notes"]), "another cell is blamed"
 
 
@@ -340,7 +346,7 @@ def test_nothing_escapes(attack, solution, tmp_path):
     server = socket.create_server(("127.0.0.1", 0))
     code = attack.format(secret=str(secret), target=str(target), port=server.getsockname()[1])
     # The spoiled answer becomes right only where the attack succeeds.
-    result = graded(with_attack(SPOILED, f"{code}\n{SOLUTION['verdict-answer']}"), solution)
+    result = graded(with_attack(SPOILED, f"{code}\n{ANSWER_TO['verdict']}"), solution)
     server.close()
     assert result["points"]["verdict"] == 0, "the attack went through"
     assert not target.exists()
@@ -397,15 +403,15 @@ def test_an_answer_counts_where_it_can_be_found(sources, notes, solution):
             "def fold(:",
             ["raises SyntaxError: invalid syntax (line 1: `def fold(:", "raises NameError: name"],
         ),
-        (SOLUTION["fold-answer"], "", ["raises NameError: name 'fold' is not defined"]),
-        (SOLUTION["fold-answer"], "fold = 3", []),
+        (ANSWER_TO["bn-fold"], "", ["raises NameError: name 'fold' is not defined"]),
+        (ANSWER_TO["bn-fold"], "fold = 3", []),
     ],
 )
 def test_what_a_cell_raises_is_told(old, new, notes, solution):
     result = graded(changed(old, new), solution)
     assert {name for name, points in result["points"].items() if not points} == {"bn-fold"}
     assert len(result["notes"]) == len(notes)
-    place = 1 + list(SOLUTION).index("fold-answer")
+    place = 1 + list(SOLUTION.values()).index(ANSWER_TO["bn-fold"])
     for note, said in zip(notes, result["notes"], strict=True):
         assert said.startswith((f"Cell {place} ", f"Cell {place + 1} ")) and note in said
     if notes:

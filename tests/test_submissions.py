@@ -98,7 +98,7 @@ def test_a_damaged_member_of_a_zip_costs_only_itself(tmp_path):
 def test_code_is_run_but_for_what_is_not_graded(folder):
     put(folder, "alice.ipynb")
     (one,) = submissions.find(folder)
-    assert one.cells == ["def lrn(x):\n    pass", 'check("lrn", lrn)']
+    assert one.cells == [[2, "def lrn(x):\n    pass"], [4, 'check("lrn", lrn)']]
     assert one.notes == []
 
 
@@ -106,7 +106,7 @@ def test_of_several_files_the_newest_counts(folder):
     put(folder, "alice/first.ipynb", age=100)
     put(folder, "alice/second.ipynb", NOTEBOOK.replace("pass", "return x"), age=50)
     (one,) = submissions.find(folder)
-    assert one.file == "alice/second.ipynb" and "return x" in one.cells[0]
+    assert one.file == "alice/second.ipynb" and "return x" in one.cells[0][1]
     assert one.notes == ["alice/first.ipynb is older, and was not graded."]
 
 
