@@ -363,3 +363,23 @@ def test_a_contest_takes_what_its_score_says():
     assert contest.judge(0, None, [{"error": "it raises"}]) == (0, "Given n=1, it raises.")
     for nothing in (None, [], [{}], "text", [3]):
         assert contest.judge(0, None, nothing)[0] == 0
+
+
+# Inputs
+
+
+@given(st.integers(0, 2**128), st.sampled_from(checks.TOPICS), st.sampled_from(checks.TOPICS))
+def test_no_question_shows_anything_of_the_random_numbers_of_another(seed, topic, other_topic):
+    def first_numbers(of):
+        return [
+            random.integers(2**63) for question in checks.questions(of).values() for random in question.randoms(seed)
+        ]
+
+    numbers = first_numbers(topic) + (first_numbers(other_topic) if other_topic != topic else [])
+    assert len(set(numbers)) == len(numbers)
+
+
+def test_a_seed_decides_the_inputs():
+    one, other = (checks.questions("normalization")["lrn"].draw(seed) for seed in (1, 2))
+    assert not np.array_equal(one[0]["x"], other[0]["x"])
+    assert checks.questions("normalization")["lrn"].draw(1) is one, "drawn once"
