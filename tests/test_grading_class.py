@@ -325,6 +325,15 @@ def test_a_question_or_a_student_alone_is_graded_again(tmp_path, monkeypatch):
     assert run("--resume") == []
 
 
+@pytest.mark.parametrize("line", ['{"seed": 5}', "[]", "x", '{"seed": "f"}\n{"key": 1, "grade": {}}'])
+def test_a_file_of_another_version_is_not_resumed(tmp_path, line):
+    path = tmp_path / "g.progress.jsonl"
+    path.write_text(f"{line}\n")
+    with pytest.raises(ValueError, match=r"was not written by this version of the grader; name another --out\."):
+        Progress(path, None, True)
+    assert path.read_text() == f"{line}\n"
+
+
 class Unlucky:
     """Stands in for a grader that fails with some notebooks."""
 

@@ -40,23 +40,29 @@ class Progress:
         if len(lines) > 1 and not resume:
             raise ValueError(f"{path} has grades of an earlier run; go on with --resume, or name another --out.")
         if lines and resume:
-            self.seed = int(json.loads(lines[0])["seed"], 16)
+            try:
+                self._read(lines, present)
+            except (KeyError, TypeError, ValueError):
+                raise ValueError(f"{path} was not written by this version of the grader; name another --out.") from None
             if seed not in (None, self.seed):
                 raise ValueError(f"{path.name} was begun with seed {self.seed:x}; leave --seed out, or --resume.")
-            for line in lines[1:]:
-                try:
-                    kept = json.loads(line)
-                except ValueError:  # the line in which the last run was interrupted
-                    continue
-                entry = Entry(Submission(**kept["submission"]), kept["grade"], kept["versions"])
-                if entry.submission.topic or entry.owner[:2] not in present:
-                    self.entries[entry.owner] = entry
         else:
             self.seed = secrets.randbits(SEED_BITS) | 1 << SEED_BITS - 1 if seed is None else seed
         path.parent.mkdir(parents=True, exist_ok=True)
         first = json.dumps({"seed": f"{self.seed:x}"})
         reports.write(path, "".join(f"{line}\n" for line in [first, *map(_line, self.entries.values())]))
         os.chmod(path, 0o600)
+
+    def _read(self, lines, present):
+        self.seed = int(json.loads(lines[0])["seed"], 16)
+        for line in lines[1:]:
+            try:
+                kept = json.loads(line)
+            except ValueError:  # the line in which the last run was interrupted
+                continue
+            entry = Entry(Submission(**kept["submission"]), kept["grade"], kept["versions"])
+            if entry.submission.topic or entry.owner[:2] not in present:
+                self.entries[entry.owner] = entry
 
     def add(self, entry):
         """Keep an entry, in the file, too."""
