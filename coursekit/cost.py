@@ -16,6 +16,7 @@ import math
 import numbers
 import threading
 import warnings
+from concurrent.futures import ThreadPoolExecutor
 
 import keras
 import numpy as np
@@ -35,6 +36,7 @@ __all__ = [
     "multiplications",
     "parameters",
     "summary",
+    "undrawn",
 ]
 
 # How to count a layer. A further one is one entry: cost.RULES[MyLayer] = cost.Rule(multiplications, field). Subclasses
@@ -101,6 +103,30 @@ def summary(model, input_shape=None):
         shapes = ", ".join(str(tuple(tensor.shape)[1:]) for tensor in keras.tree.flatten(inputs))
         raise ValueError(f"{model.name} cannot be called on one example of shape {shapes}.") from error
     return Summary(model.name, (*trace.rows, *trace.rows_of_the_rest()), tuple(trace.containers))
+
+
+def undrawn(build):
+    """Make a function that builds models leave out drawing their weights: what is only counted needs none.
+
+    build: function to models. Returns one of the same arguments. AlexNet takes a hundredth of the time and none of its
+    250 MB. Such a model has shapes and counts; it is not for computing.
+
+    >>> parameters(undrawn(keras.applications.VGG16)(weights=None))
+    138357544
+    """
+
+    # A StatelessScope puts the drawing off, to the end of the next one that is not told to leave it. Keras keeps what
+    # it has put off by thread, so that in a thread of its own it comes to no end, and is forgotten.
+    def in_scope(*arguments, **options):
+        with keras.StatelessScope(initialize_variables=False):
+            return build(*arguments, **options)
+
+    @functools.wraps(build)
+    def in_thread(*arguments, **options):
+        with ThreadPoolExecutor(1) as thread:
+            return thread.submit(in_scope, *arguments, **options).result()
+
+    return in_thread
 
 
 @dataclasses.dataclass(frozen=True)

@@ -1,0 +1,66 @@
+"""A plugin for the replay of notebooks: how much memory each kernel takes at most (`pytest -p tools.peaks`).
+
+The cell by which a notebook exceeds its limit fails, and a table ends the run. Without /proc, on macOS and Windows, there
+is nothing to see.
+"""
+
+import os
+import re
+from pathlib import Path
+
+import pytest
+from nbval.plugin import IPyNbCell
+
+# In gigabytes, by folder. Binder gives a reader two, and JupyterLab needs its share; exercises are graded in numbers.
+LIMITS = {"book": 1.6, "exercises": 1.0}
+PEAK = "peak memory"
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item, call):
+    report = yield
+    if isinstance(item, IPyNbCell) and call.when == "call":
+        notebook = item.parent
+        peak = peak_memory(notebook.kernel.km.provisioner.pid)
+        report.user_properties.append((PEAK, peak))
+        before, notebook.peak = getattr(notebook, "peak", 0), peak
+        limit = LIMITS.get(item.path.parent.name, float("inf"))
+        # The full profile needs a GPU and what comes with it.
+        quick = os.environ.get("COURSEKIT_PROFILE", "quick") == "quick"
+        if quick and report.passed and before <= limit < peak:
+            report.outcome = "failed"
+            report.longrepr = (
+                f"{name(report)} needs {peak:.2f} GB of memory from this cell on; let it stay below {limit} GB."
+            )
+    return report
+
+
+def pytest_terminal_summary(terminalreporter):
+    peaks = {}
+    for report in sum(terminalreporter.stats.values(), []):
+        peak = dict(getattr(report, "user_properties", ())).get(PEAK)
+        if peak:
+            peaks[name(report)] = max(peak, peaks.get(name(report), 0))
+    if peaks:
+        terminalreporter.section("peak memory of the kernels")
+        for notebook, peak in sorted(peaks.items()):
+            terminalreporter.write_line(f"{peak:5.2f} GB  {notebook}")
+
+
+def name(report):
+    return report.nodeid.partition("::")[0]
+
+
+def peak_memory(pid):
+    """The most memory that a process has had, in gigabytes, or 0 where that is not to be known.
+
+    Pages of libraries count, about .5 GB, which a control group counts only for whoever loads them first, and can drop
+    when memory is short. So what stays below a limit fits into a control group of that size, whoever came first. And the
+    kernel keeps this number: no peak between two looks is missed.
+    """
+    try:
+        status = Path(f"/proc/{pid}/status").read_text()
+    except OSError:
+        return 0
+    found = re.search(r"^VmHWM:\s+(\d+) kB$", status, re.MULTILINE)
+    return int(found[1]) * 1024 / 1e9 if found else 0
