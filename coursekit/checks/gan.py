@@ -97,6 +97,7 @@ def sampler(made, seed):
 QUESTIONS = (
     Question(
         id="gan-losses",
+        function="losses",
         title="the losses of both networks",
         points=15,
         inputs=logits,
@@ -105,6 +106,7 @@ QUESTIONS = (
     ),
     Question(
         id="gan-noise",
+        function="uniform_noise",
         title="noise of variance 1",
         points=10,
         inputs=lambda random: {"u": random.random((4, 3))},
@@ -112,6 +114,7 @@ QUESTIONS = (
     ),
     Question(
         id="gan-step",
+        function="generator_step",
         title="a step that moves the generator alone",
         points=20,
         inputs=weights_of_a_pair,
@@ -121,6 +124,7 @@ QUESTIONS = (
     ),
     Question(
         id="gan-upsample",
+        function="transposed_convolution",
         title="a transposed convolution",
         points=15,
         inputs=upsample,
@@ -129,6 +133,7 @@ QUESTIONS = (
     ),
     Question(
         id="gan-variety",
+        function="variety",
         title="mode collapse, measured",
         points=15,
         inputs=variety,
@@ -137,6 +142,7 @@ QUESTIONS = (
     ),
     Question(
         id="gan-frechet",
+        function="frechet_distance",
         title="a distance between distributions",
         points=15,
         inputs=feature_pair,
@@ -144,6 +150,7 @@ QUESTIONS = (
     ),
     Contest(
         id="gan-sampler",
+        function="generate",
         title="a generator without a discriminator",
         points=10,
         inputs=lambda random: points(random)[0],

@@ -142,6 +142,7 @@ def under_budget(designs, seed):
 QUESTIONS = (
     Question(
         id="conv-cost",
+        function="multiplications",
         title="the multiplications of a convolution",
         points=10,
         inputs=convolution,
@@ -150,6 +151,7 @@ QUESTIONS = (
     ),
     Question(
         id="pointwise",
+        function="pointwise",
         title="a 1x1 convolution",
         points=10,
         inputs=pointwise,
@@ -157,6 +159,7 @@ QUESTIONS = (
     ),
     Question(
         id="module",
+        function="inception_module",
         title="an Inception module",
         points=20,
         inputs=module,
@@ -167,6 +170,7 @@ QUESTIONS = (
     ),
     Question(
         id="receptive-field",
+        function="receptive_field",
         title="the receptive field",
         points=15,
         inputs=stack,
@@ -175,6 +179,7 @@ QUESTIONS = (
     ),
     Question(
         id="budget",
+        function="widest_bottleneck",
         title="a bottleneck that fits",
         points=20,
         inputs=budget,
@@ -183,6 +188,7 @@ QUESTIONS = (
     ),
     Question(
         id="last-layers",
+        function="parameters_of_the_last_layer",
         title="an average in place of a large layer",
         points=10,
         inputs=head,
@@ -191,6 +197,7 @@ QUESTIONS = (
     ),
     Contest(
         id="two-millions",
+        function="design",
         title="two million multiplications",
         points=15,
         inputs=lambda random: {},

@@ -78,6 +78,7 @@ def last_mean(estimates, seed):
 QUESTIONS = (
     Question(
         id="bn-statistics",
+        function="channel_statistics",
         title="mean and variance of every channel",
         points=10,
         inputs=lambda random: {"x": maps(random)},
@@ -85,6 +86,7 @@ QUESTIONS = (
     ),
     Question(
         id="bn-training",
+        function="batch_norm",
         title="batch norm in training",
         points=20,
         inputs=bn_forward,
@@ -92,6 +94,7 @@ QUESTIONS = (
     ),
     Question(
         id="bn-fold",
+        function="fold",
         title="a batch norm folded into the convolution before it",
         points=15,
         inputs=bn_fold,
@@ -99,6 +102,7 @@ QUESTIONS = (
     ),
     Question(
         id="lrn",
+        function="local_response_normalization",
         title="local response normalization",
         points=15,
         inputs=lrn,
@@ -106,6 +110,7 @@ QUESTIONS = (
     ),
     Question(
         id="epoch-batches",
+        function="epoch_batches",
         title="the batches of an epoch",
         points=15,
         inputs=batches,
@@ -113,6 +118,7 @@ QUESTIONS = (
     ),
     Question(
         id="verdict",
+        function="verdict",
         title="a verdict from several seeds",
         points=15,
         inputs=verdict,
@@ -121,6 +127,7 @@ QUESTIONS = (
     ),
     Contest(
         id="last-mean",
+        function="last_means",
         title="better averages",
         points=10,
         inputs=lambda random: {"means": drift(random)[0]},

@@ -21,13 +21,15 @@ FEW = 16  # numbers that a sentence may show
 class Question:
     """A question whose answer is a function, compared with the solution's on random inputs.
 
-    id: str. title: str, what there is to do. points: int. inputs: function of a ``numpy.random.Generator`` to the
-    arguments of one case, a dict from the parameter's name. cases: int. call: function of the answer and those
-    arguments to what is compared, by default the answer's own. hint: str, shown where nothing more special is known.
-    rtol, atol: float, what a number may differ by, relative to the solution's and absolutely.
+    id: str. function: str, the name that the exercise gives to the answer. title: str, what there is to do. points:
+    int. inputs: function of a ``numpy.random.Generator`` to the arguments of one case, a dict from the parameter's
+    name. cases: int. call: function of the answer and those arguments to what is compared, by default the answer's own.
+    hint: str, shown where nothing more special is known. rtol, atol: float, what a number may differ by, relative to
+    the solution's and absolutely.
     """
 
     id: str
+    function: str
     title: str
     points: int
     inputs: Callable

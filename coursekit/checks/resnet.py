@@ -124,6 +124,7 @@ def growth(scales, seed):
 QUESTIONS = (
     Question(
         id="residual-unit",
+        function="residual_unit",
         title="a residual unit",
         points=15,
         inputs=unit,
@@ -133,6 +134,7 @@ QUESTIONS = (
     ),
     Question(
         id="projection",
+        function="unit",
         title="a unit that changes the shape",
         points=20,
         inputs=shapes,
@@ -144,6 +146,7 @@ QUESTIONS = (
     ),
     Question(
         id="paths",
+        function="paths",
         title="paths by length",
         points=10,
         inputs=paths,
@@ -152,6 +155,7 @@ QUESTIONS = (
     ),
     Question(
         id="chain",
+        function="gradients",
         title="the gradient on its way down",
         points=15,
         inputs=chain,
@@ -160,6 +164,7 @@ QUESTIONS = (
     ),
     Question(
         id="stochastic-depth",
+        function="unit_with_stochastic_depth",
         title="stochastic depth",
         points=15,
         inputs=stochastic,
@@ -168,6 +173,7 @@ QUESTIONS = (
     ),
     Question(
         id="diagnosis",
+        function="diagnosis",
         title="degradation or overfitting",
         points=15,
         inputs=networks,
@@ -176,6 +182,7 @@ QUESTIONS = (
     ),
     Contest(
         id="scale",
+        function="scale",
         title="a network that starts well at every depth",
         points=10,
         inputs=depth_and_width,

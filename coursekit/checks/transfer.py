@@ -148,6 +148,7 @@ def few_labels(predictions, seed):
 QUESTIONS = (
     Question(
         id="tap",
+        function="features",
         title="features from several layers",
         points=10,
         inputs=features,
@@ -159,6 +160,7 @@ QUESTIONS = (
     ),
     Question(
         id="head",
+        function="with_new_head",
         title="a new head",
         points=15,
         inputs=new_head,
@@ -169,6 +171,7 @@ QUESTIONS = (
     ),
     Question(
         id="fine-tune",
+        function="fine_tune",
         title="fine-tuning that does what it says",
         points=20,
         inputs=fine_tune,
@@ -180,6 +183,7 @@ QUESTIONS = (
     ),
     Question(
         id="layerwise",
+        function="adam_step",
         title="a learning rate for every layer, with Adam",
         points=20,
         inputs=adam,
@@ -187,6 +191,7 @@ QUESTIONS = (
     ),
     Question(
         id="few-shot",
+        function="few_shot",
         title="a small training set",
         points=10,
         inputs=few_shot,
@@ -194,6 +199,7 @@ QUESTIONS = (
     ),
     Question(
         id="choose",
+        function="choose",
         title="a learning rate chosen, and what to report",
         points=15,
         inputs=choose,
@@ -202,6 +208,7 @@ QUESTIONS = (
     ),
     Contest(
         id="few-labels",
+        function="classify",
         title="the most from few labels",
         points=10,
         inputs=lambda random: clusters(random)[0],
