@@ -849,10 +849,10 @@ def test_pages_have_names_that_every_system_takes(people):
         assert name.upper() not in ("CON", "PRN", "AUX", "NUL", "COM1", "LPT9")
     for one, name in zip(people, names, strict=True):
         if one.identifier and one.platform == "Moodle":  # as its importer splits a name
-            _, identifier, *plugin = name.split("_", 4)
-            assert identifier == one.identifier and plugin[:2] == ["assignsubmission", "file"]
+            _, identifier, *plugin, page = f"{name}.html".split("_", 4)
+            assert identifier == one.identifier and plugin == ["assignsubmission", "file"] and len(page) > 5
         if one.identifier and one.platform == "Canvas":  # as it reads the first two numbers
-            numbers = [part for part in name.split("_")[1:] if part.isdecimal()]
+            numbers = [part for part in f"{name}.html".split("_")[1:] if part.isdecimal()]
             assert numbers[:2] == [one.identifier, str(one.attachment)]
 
 
@@ -894,10 +894,10 @@ def test_what_was_not_graded_is_in_every_table_without_a_grade(mixed):
     pages = {path.name: path.read_text() for path in (mixed / "g-feedback").iterdir()}
     assert sorted(pages) == [
         "Ada_77_assignsubmission_file_normalization.html",
-        "Bob_78_assignsubmission_file.html",
-        "b-Cy_79_assignsubmission_file.html",
+        "Bob_78_assignsubmission_file_exercise.html",
+        "b-Cy_79_assignsubmission_file_exercise.html",
     ]
-    assert "Not graded." in pages["Bob_78_assignsubmission_file.html"]
+    assert "Not graded." in pages["Bob_78_assignsubmission_file_exercise.html"]
 
 
 @pytest.mark.parametrize("path", ["alice/x.ipynb", "ada_77_9_x.ipynb", "submission_77/x.ipynb"])

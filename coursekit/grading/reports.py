@@ -75,8 +75,10 @@ def _file_name(submission, used):
         "Moodle": [submission.identifier, "assignsubmission", "file"],
         "Canvas": [submission.identifier, str(submission.attachment)],
     }
-    of_platform = numbers.get(submission.platform, []) if submission.identifier else []
-    name = "_".join(filter(None, [student, *of_platform, submission.topic]))
+    if submission.identifier and submission.platform in numbers:
+        name = "_".join([student, *numbers[submission.platform], submission.topic or "exercise"])
+    else:
+        name = "_".join(filter(None, [student, submission.topic]))
     while RESERVED.fullmatch(name) or _folded(name) in used:
         name += "_"
     used.add(_folded(name))
