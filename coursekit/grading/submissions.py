@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from coursekit import checks
-from coursekit.grading import files, layouts, notebook
+from coursekit.grading import files, layouts, reader
 from coursekit.grading.files import SubmissionsError
 
 MOST_CODE = 2**20  # characters of a notebook's code
@@ -118,7 +118,7 @@ def _looked_into(file):
         if name == layouts.METADATA and not any(map(files.is_zip, file.parts)):
             found.read = file.read
         elif found.notebook:
-            found.cells = code(notebook.without_outputs(file.read()), "not-graded")
+            found.cells = code(reader.without_outputs(file.read()), "not-graded")
             found.topic = _topic(found.cells, name)
             found.problem = _problem(found.cells, found.topic)
     except files.TooLarge as error:
