@@ -37,8 +37,9 @@ class Whose(NamedTuple):
     """Whose a file is.
 
     student: str. identifier: the number that Moodle or Canvas knows the student by, or an empty text. platform: str,
-    empty for a folder of one's own. place: tuple, the beginning of the path that says so. attachment: Canvas's number
-    of the file, the greater the newer, or 0. late: Canvas says so.
+    empty for a folder of one's own. place: tuple, the beginning of the path that says so; that of a platform begins
+    with the folder that was given. attachment: Canvas's number of the file, the greater the newer, or 0. late: Canvas
+    says so.
     """
 
     student: str
@@ -56,20 +57,22 @@ def whose(files, root, metadata=()):
     pairs of the parts of each file in which Gradescope may say who is who, and of a function that reads it.
     Raises SubmissionsError.
     """
-    platforms = ([of(file.parts) for file in files] for of in (_moodle, _canvas, _gradescope))
-    found = next((found for found in platforms if _fits(found, files)), None) or _own(files, root)
+    platforms = [[of((root, *file.parts)) for file in files] for of in (_moodle, _canvas, _gradescope)]
+    found = max(platforms, key=lambda found: _share(found, files))
+    if _share(found, files) < 1 / 2:
+        found = _own(files, root)
     _refuse_strays(found, files)
     _refuse_shared(found)
-    return _with_names(found, metadata)
+    return _with_names(found, [((root, *parts), read) for parts, read in metadata])
 
 
-def _fits(found, files):
-    """Whether a platform has named at least half of the entries, of which a student has one, however full it is."""
+def _share(found, files):
+    """The share of the entries that a platform has named. A student has one entry, however much is in it."""
     depth, entries = len(_around(files)), {}
     is_named = {id(file): one is not None for one, file in zip(found, files, strict=True)}
     for file in _telling(files):
         entries.setdefault(file.parts[: depth + 1], []).append(is_named[id(file)])
-    return 2 * sum(map(all, entries.values())) >= len(entries)
+    return sum(map(all, entries.values())) / max(len(entries), 1)
 
 
 def _telling(files):

@@ -213,10 +213,11 @@ def _newest(versions):
     *older, newest = sorted({tuple(file.cells): file for file in ordered}.values(), key=lambda file: file.age)
     if not older:
         return _submission(newest, newest.topic, newest.cells, newest.notes)
+    folders = {}
     if not newest.whose.platform:
         _refuse_namesakes([*older, newest])
-    folders = {file.child: file for file in (*older, newest) if file.is_deeper}
-    if not newest.whose.platform and len(folders) > 1:
+        folders = {file.child: file for file in (*older, newest) if file.is_deeper}
+    if len(folders) > 1:
         which = f"{_listed(file.path for file in folders.values())} may be of several students"
     elif older[-1].age == newest.age:
         which = f"{_listed(file.path for file in (older[-1], newest))} have the same date"
