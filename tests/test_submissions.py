@@ -149,6 +149,7 @@ def test_one_student_alone_is_the_same_or_nobody(folder, path):
         ["class/alice/02-normalization.ipynb", "class/bob/02-normalization.ipynb", "__MACOSX/class/x.ipynb"],
         ["class/alice.ipynb", "class/bob-02-normalization.ipynb"],
         ["2026/class/alice/x.ipynb", "2026/class/bob/deeper/x.ipynb", "2026/notes.txt"],
+        ["2026/class/alice/x.ipynb", "2026/class/bob/x.pdf", "2026/class/grades.csv", "2026/sheet.pdf"],
         ["alice/x.ipynb", "bob/x.ipynb"],
         ["alice.ipynb", "bob/x.ipynb"],
         ["class/alice.ipynb", "class/bob.ipynb", "../x.txt"],

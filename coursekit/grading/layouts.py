@@ -129,16 +129,16 @@ def _gradescope(parts):
 
 def _own(files, root):
     """In a folder of one's own, the names of students' folders, or of files, are the students'."""
-    paths = [file.parts for file in files if file.notebook or (len(file.parts) > 1 and _is_document(file.parts))]
-    paths = paths or [file.parts for file in _telling(files)]
-    depth = _depth(paths, _around(files), root)
+    around = _around(files)
+    paths = [file.parts for file in files if file.notebook or _is_document(file.parts, len(around) + 1)]
+    depth = _depth(paths or [file.parts for file in _telling(files)], around, root)
     if depth is None:
         return [Whose(root, "", "", ()) for _ in files]
     found = []
     for file in files:
-        student = named(file.parts, depth) if file.parts[:depth] == paths[0][:depth] else ""
-        nobodys = not student or (len(file.parts) == depth + 1 and not file.notebook and not _is_document(file.parts))
-        found.append(None if nobodys else Whose(student, "", "", file.parts[: depth + 1]))
+        is_inside = len(file.parts) > depth + 1 or file.notebook or _is_document(file.parts, depth)
+        student = named(file.parts, depth) if is_inside and file.parts[:depth] == around[:depth] else ""
+        found.append(Whose(student, "", "", file.parts[: depth + 1]) if student else None)
     _refuse_similar({one.student for one in found if one})
     return found
 
@@ -185,8 +185,9 @@ def named(path, depth):
     return before or after[0] if after else name
 
 
-def _is_document(parts):
-    return PurePath(parts[-1]).suffix.lower() in DOCUMENTS
+def _is_document(parts, depth):
+    """Whether a file in that many folders or more may be what a student took for an answer."""
+    return len(parts) > depth and PurePath(parts[-1]).suffix.lower() in DOCUMENTS
 
 
 def _refuse_strays(found, files):
@@ -212,7 +213,7 @@ def _refuse_shared(found):
         if one.platform == "Moodle":
             downloads.add(one.place[:-1])
     if len(downloads) > 1:
-        first, second, *_ = sorted("/".join(place) or "the folder itself" for place in downloads)
+        first, second, *_ = sorted(map("/".join, downloads))
         raise SubmissionsError(f"{first} and {second} are two downloads from Moodle; grade one at a time.")
 
 
