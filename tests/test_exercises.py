@@ -71,6 +71,24 @@ def test_nothing_of_a_solution_is_left(master, student):
                 assert len(line) < 25 or line in given or line not in text, line
 
 
+NUMBERS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")
+
+
+def test_the_number_of_questions_is_what_the_texts_say(path, master):
+    number = NUMBERS[len(checks.questions(exercises.topic_of(path)))]
+    assert f"{number.capitalize()} questions, 100 points" in master.cells[0].source, "the first cell counts differently"
+    assert f"a graded exercise: {number} questions" in (ROOT / "book" / "index.md").read_text(), (
+        "index.md counts differently"
+    )
+
+
+def test_each_question_has_the_name_of_its_function(path, master):
+    text = "\n".join(cell.source for cell in master.cells)
+    for name, question in checks.questions(exercises.topic_of(path)).items():
+        assert f'\ncheck("{name}", {question.function})' in f"\n{text}", f"the check of {name} names another function"
+        assert f"\ndef {question.function}(" in text, f"no cell defines {question.function}, the function of {name}"
+
+
 def test_each_question_is_asked_once_and_has_two_typical_mistakes(path, master):
     checked = [name for cell in master.cells for name in checked_in(cell)]
     assert checked == list(checks.questions(exercises.topic_of(path)))
@@ -83,7 +101,7 @@ def answers_of(master):
     handed_in, check = {}, checks.Check()
     check.hand_in = lambda question, answer, message: handed_in.setdefault(question, {}).update({message: answer})
     scope = {}
-    for source in submissions.code(master, "not-graded")[1:]:
+    for _, source in submissions.code(master, "not-graded")[1:]:
         scope["check"] = check
         exec(re.sub(r"^from coursekit import check.*$", "", source, flags=re.MULTILINE), scope)
     return handed_in

@@ -3,19 +3,25 @@
 Attacks run in bubblewrap, as they would in a class. Each is put into a notebook that is right otherwise.
 """
 
+import concurrent.futures
+import io
 import json
 import re
 import subprocess
 import tempfile
+import types
+import unittest.mock
 
 import debian
 import nbformat
 import pytest
 from conftest import ROOT
+from hypothesis import given
+from hypothesis import strategies as st
 
 from coursekit import checks
 from coursekit.checks.question import Contest
-from coursekit.grading import grade, sandbox, submissions
+from coursekit.grading import grade, sandbox, session, submissions
 
 # Nothing here depends on the backend, so that it runs once, with the replays.
 pytestmark = pytest.mark.replay
@@ -26,8 +32,14 @@ SOLUTION = {
     for cell in MASTER.cells
     if cell.cell_type == "code" and not {"mistake", "not-graded"} & set(cell.metadata.get("tags", []))
 }
-WITH_MISTAKES = submissions.code(MASTER, "not-graded")
 QUESTIONS = checks.questions("normalization")
+ANSWER_TO = {
+    name: next(
+        source for source in SOLUTION.values() if re.search(rf"^def {question.function}\(", source, re.MULTILINE)
+    )
+    for name, question in QUESTIONS.items()
+}
+WITH_MISTAKES = submissions.code(MASTER, "not-graded")
 SEED = 7
 # An attack that has to be stopped shall not take a test's time.
 LIMITS = sandbox.LIMITS | {"seconds": 60, "cell_seconds": 4, "memory": 1500, "disk": 32}
@@ -46,14 +58,15 @@ def solution(bubblewrap):
     return grade.key(WITH_MISTAKES, "normalization", SEED, "bwrap")
 
 
-def graded(cells, solution, **limits):
-    return grade.grade(cells, "normalization", solution, SEED, "bwrap", LIMITS | limits)
+def graded(sources, solution, **limits):
+    cells = [[number, source] for number, source in enumerate(sources, start=1)]
+    return grade.grade(cells, "normalization", solution | {"limits": LIMITS | limits}, SEED, "bwrap")
 
 
 def with_attack(*attacks):
     """The solution, with cells before the check of the sixth question."""
     sources = list(SOLUTION.values())
-    place = sources.index(SOLUTION["verdict-answer"]) + 1
+    place = sources.index(ANSWER_TO["verdict"]) + 1
     return [*sources[:place], *attacks, *sources[place:]]
 
 
@@ -81,17 +94,19 @@ def test_a_mistake_gets_nothing_for_its_question_and_is_told_what_it_is(cell, so
     (missed,) = [name for name, points in result["points"].items() if points < QUESTIONS[name].points]
     assert f'"{missed}"' in cell.source and result["points"][missed] == 0
     if not isinstance(QUESTIONS[missed], Contest):
-        assert any(result["messages"][missed].endswith(message) for message, _ in solution[missed]["mistakes"])
+        assert any(
+            result["messages"][missed].endswith(message) for message, _ in solution["questions"][missed]["mistakes"]
+        )
 
 
 def test_the_same_seed_gives_the_same_grades_and_inputs_differ_from_the_public_ones(solution):
-    again = grade.key(WITH_MISTAKES, "normalization", SEED, "bwrap")
+    again = grade.key(WITH_MISTAKES, "normalization", SEED, "bwrap")["questions"]
     assert json.dumps(again, default=lambda array: array.tolist()) == json.dumps(
-        solution, default=lambda array: array.tolist()
+        solution["questions"], default=lambda array: array.tolist()
     )
     public = checks.expected("normalization")
     assert all(
-        not checks.find(name)[0].judge(0, public[name]["solution"], solution[name]["solution"])[0]
+        not checks.find(name)[0].judge(0, public[name]["solution"], solution["questions"][name]["solution"])[0]
         for name in list(QUESTIONS)[:4]
     )
 
@@ -188,15 +203,53 @@ NUISANCES = {
     "leaves threads": (
         "import threading, time\nfor _ in range(9): threading.Thread(target=time.sleep, args=[1000]).start()"
     ),
-    "leaves a process": "import subprocess\nsubprocess.Popen(['sleep', '4711'], start_new_session=True)",
+    "leaves a process": "import subprocess\nsubprocess.Popen(['sleep', '4711'])",
+    "has a name of no characters": (
+        "import ctypes, time\nctypes.CDLL(None).prctl(15, b'\\xff\\xfe')\ntime.sleep(1000)"
+    ),
+    "has a child with a name of no characters": (
+        "import ctypes, os, time\nif not os.fork():\n    ctypes.CDLL(None).prctl(15, b') R 1 \\n\\xff')\n"
+        "    while True: pass\ntime.sleep(1000)"
+    ),
+    "hands in mistakes without end": (
+        "n = 0\nwhile True:\n    n += 1\n    check.mistake('bn-fold', lambda **_: np.zeros(10**5), str(n) * 1000)"
+    ),
+    "hands in the same answer without end": "while True: check('bn-fold', fold)",
+    "fills the buffers of sockets": (
+        "import socket\npairs = []\nwhile True:\n    pairs.append(socket.socketpair())\n"
+        "    pairs[-1][0].setblocking(False)\n    pairs[-1][0].setsockopt(1, 7, 2**30)\n"
+        "    try:\n        while True: pairs[-1][0].send(bytes(2**16))\n    except BlockingIOError: pass"
+    ),
+    "makes empty files": "n = 0\nwhile True:\n    n += 1\n    open(f'/tmp/{n}', 'w').close()",
+    "makes folders": "import os\nn = 0\nwhile True:\n    n += 1\n    os.mkdir(f'/tmp/{n}')",
+    "makes links": "import os\nn = 0\nwhile True:\n    n += 1\n    os.symlink('x' * 4000, f'/tmp/{n}')",
+    "opens its own session": "import os\ntry: os.setsid()\nexcept PermissionError: pass\nelse: os._exit(1)",
+    "presses Ctrl-C": "raise KeyboardInterrupt",
+    "raises what cannot be said": (
+        "class Mute(BaseException):\n    def __str__(self): raise KeyboardInterrupt\n    __repr__ = __str__\nraise Mute"
+    ),
+    "raises a novel": "raise ValueError('x' * 10**7)",
+    "raises without end": "def f():\n    try: f()\n    finally: f()\nf()",
+    "closes what is printed to": "import os; os.close(1); os.close(2)",
+    "closes standard input": "import os; os.close(0)",
+    "ends the process later": "import os, threading, time\nthreading.Timer(.2, os._exit, [1]).start()\ntime.sleep(.1)",
+    "is to be woken": "import signal; signal.setitimer(signal.ITIMER_REAL, .2)",
+    "has a child that kills it later": (
+        "import os, time\nif not os.fork():\n    time.sleep(.3)\n    os.kill(os.getppid(), 9)\n    os._exit(0)"
+    ),
+    "leaves a busy thread": "import threading\ndef f():\n    while True: pass\nthreading.Thread(target=f).start()",
 }
+# After them, the cells of the honest part take as long as what ends the process later waits for.
+LATER = "import time; time.sleep(.5)"
 
 
 @pytest.mark.parametrize("attack", NUISANCES.values(), ids=NUISANCES)
 def test_a_nuisance_costs_only_itself(attack, solution):
-    result = graded(with_attack(attack), solution)
+    result = graded(with_attack(attack, LATER), solution)
     assert result["points"] == {name: one.points for name, one in QUESTIONS.items()}
-    assert len(result["notes"]) <= 1
+    assert len(result["notes"]) <= 1 and len(str(result)) < 10_000
+    place = list(SOLUTION.values()).index(ANSWER_TO["verdict"]) + 2
+    assert all(note.startswith(f"Cell {place} ") for note in result["notes"]), "another cell is blamed"
 
 
 def test_an_answer_that_never_returns_costs_its_question(solution):
@@ -204,6 +257,62 @@ def test_an_answer_that_never_returns_costs_its_question(solution):
     assert [name for name, points in result["points"].items() if not points] == ["verdict"]
     (note,) = result["notes"]
     assert "took longer than 4 s" in note
+
+
+BUSY = "import subprocess\nfor _ in range(200): subprocess.Popen(['sh', '-c', 'while :; do :; done'])\nwhile True: pass"
+
+
+def test_a_notebook_takes_no_time_from_another(solution):
+    with concurrent.futures.ThreadPoolExecutor(3) as pool:
+        hostile = [pool.submit(graded, with_attack(BUSY), solution, memory=8192) for _ in range(2)]
+        honest = graded(with_attack("sum(range(4 * 10**7))"), solution)
+    assert honest["notes"] == [] and set(honest["points"]) == {
+        name for name, points in honest["points"].items() if points
+    }
+    assert all("took longer than 4 s" in job.result()["notes"][0] for job in hostile)
+
+
+def watched(usage_of, **limits):
+    """A watch over a sandbox that uses what a function says, and what it has killed."""
+    killed = []
+    process = types.SimpleNamespace(stderr=io.BytesIO(), pid=0)
+    running = types.SimpleNamespace(process=process, usage=usage_of, kill=lambda: killed.append(1), close=lambda: None)
+    return session.Watch(running, LIMITS | limits, seconds_left=60), killed
+
+
+class Usage:
+    def __init__(self, *times):
+        self.of_each_look = iter(times)
+
+    def times(self):
+        return next(self.of_each_look)
+
+    def excess(self):
+        return ""
+
+
+def test_a_watch_that_fails_ends_what_it_watches():
+    watch, killed = watched(Usage())  # which has nothing to say
+    watch.join(timeout=10)
+    assert killed and watch.reason.startswith("could not be watched any more")
+
+
+@given(st.lists(st.tuples(st.floats(0, 3), st.floats(0, 2), st.floats(0, 1)), max_size=20))
+def test_time_that_others_take_is_not_counted(ticks):
+    """Of each tick: its length, how many processors were used, and what share of it something had to wait for one."""
+    clock, usage, expected = [0.0], [0.0, 0.0], 0.0
+    watch, _ = watched(types.SimpleNamespace(times=lambda: tuple(usage), excess=lambda: ""))
+    watch.done.set()
+    watch.join()
+    watch.seconds, watch.last = 0.0, (0.0, 0.0, 0.0)
+    for length, processors, waiting in ticks:
+        clock[0] += length
+        usage[0] += length * processors
+        usage[1] += length * waiting
+        with unittest.mock.patch("time.monotonic", lambda: clock[0]):
+            watch.look()
+        expected += length * max(processors, 1 - waiting)
+    assert watch.seconds == pytest.approx(expected)
 
 
 ESCAPES = {
@@ -237,10 +346,95 @@ def test_nothing_escapes(attack, solution, tmp_path):
     server = socket.create_server(("127.0.0.1", 0))
     code = attack.format(secret=str(secret), target=str(target), port=server.getsockname()[1])
     # The spoiled answer becomes right only where the attack succeeds.
-    result = graded(with_attack(SPOILED, f"{code}\n{SOLUTION['verdict-answer']}"), solution)
+    result = graded(with_attack(SPOILED, f"{code}\n{ANSWER_TO['verdict']}"), solution)
     server.close()
     assert result["points"]["verdict"] == 0, "the attack went through"
     assert not target.exists()
+
+
+# What students do to their notebooks. Their answers count where they can be found, and the notes say what is missing.
+
+FOLD_CHECK = 'check("bn-fold", fold)'
+COLAB = (
+    "from google.colab import drive, files\nimport google.colab\nfrom google.colab.patches import cv2_imshow\n"
+    "drive.mount('/content/drive')\n"
+)
+NOTHING_THERE = "It was not handed in: no check of bn-fold was reached, and there is no function fold."
+
+
+def changed(old, new):
+    """The solution with every cell's text changed; a cell that has none left is gone."""
+    return [source.replace(old, new) for source in SOLUTION.values() if source.replace(old, new)]
+
+
+@pytest.mark.parametrize(
+    ("sources", "notes"),
+    [
+        (changed("try:\n    import coursekit", COLAB + "try:\n    import coursekit"), []),
+        (changed(FOLD_CHECK, ""), ["No cell checks bn-fold; the function fold was graded as it was in the end."]),
+        (changed('check("', 'check (\n "'), []),
+        (changed(FOLD_CHECK, "name, f = 'bn-fold', fold\ncheck(name, f)"), []),
+        (["import seaborn", *SOLUTION.values()], ["Cell 1 raises ModuleNotFoundError: No module named 'seaborn'"]),
+        (with_attack("check = sum([1, 2])", "assert check == 3"), []),
+        (
+            changed(FOLD_CHECK, f"check = 5\n{FOLD_CHECK}"),
+            ["raises TypeError: 'int' object is not callable (line 2: `c"],
+        ),
+        (["!pip install seaborn", "%matplotlib inline", *SOLUTION.values()], []),
+    ],
+)
+def test_an_answer_counts_where_it_can_be_found(sources, notes, solution):
+    result = graded(sources, solution)
+    assert result["points"] == {name: one.points for name, one in QUESTIONS.items()}
+    assert len(result["notes"]) >= len(notes)
+    assert all(any(note in said for said in result["notes"]) for note in notes)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "notes"),
+    [
+        (
+            "def fold(",
+            "def folded(",
+            ["raises NameError: name 'fold' is not defined (line 1: `check(\"bn-fold\", fold)`)."],
+        ),
+        (
+            "def fold(",
+            "def fold(:",
+            ["raises SyntaxError: invalid syntax (line 1: `def fold(:", "raises NameError: name"],
+        ),
+        (ANSWER_TO["bn-fold"], "", ["raises NameError: name 'fold' is not defined"]),
+        (ANSWER_TO["bn-fold"], "fold = 3", []),
+    ],
+)
+def test_what_a_cell_raises_is_told(old, new, notes, solution):
+    result = graded(changed(old, new), solution)
+    assert {name for name, points in result["points"].items() if not points} == {"bn-fold"}
+    assert len(result["notes"]) == len(notes)
+    place = 1 + list(SOLUTION.values()).index(ANSWER_TO["bn-fold"])
+    for note, said in zip(notes, result["notes"], strict=True):
+        assert said.startswith((f"Cell {place} ", f"Cell {place + 1} ")) and note in said
+    if notes:
+        assert result["messages"]["bn-fold"] == NOTHING_THERE
+
+
+# Answers that would become huge in the grader, or in what it says.
+HUGE = {
+    "an array": "lambda **_: np.zeros(2**26, 'uint8')",
+    "an array that fits": "lambda **_: np.zeros(2**19, 'uint8')",
+    "nested lists": "lambda **_: [[]] * 10**6",
+    "a text": "lambda **_: 'x' * 10**7",
+    "a dict": "lambda **_: dict.fromkeys(map(str, range(10**6)))",
+    "a dict that fits": "lambda **_: dict.fromkeys(map(str, range(10**4)))",
+    "an error": "lambda **_: (_ for _ in ()).throw(ValueError('x' * 10**7))",
+}
+
+
+@pytest.mark.parametrize("answer", HUGE.values(), ids=HUGE)
+def test_a_huge_answer_is_refused_in_a_sentence(answer, solution):
+    result = graded(with_attack(f"verdict = {answer}"), solution)
+    assert [name for name, points in result["points"].items() if not points] == ["verdict"]
+    assert len(result["notes"]) <= 1 and len(result["messages"]["verdict"]) < 1000
 
 
 def test_nothing_is_left_behind(solution, tmp_path, monkeypatch):

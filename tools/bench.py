@@ -3,8 +3,10 @@
 Seconds differ from machine to machine; the ratio to the peer hardly does.
 """
 
+import itertools
 import json
 import multiprocessing
+import re
 import subprocess
 import sys
 import tempfile
@@ -275,7 +277,7 @@ def in_chromium(name, script, argument):
         return browser.new_page().evaluate(script.replace("MODULE", source), argument)
 
 
-CLASS = 200
+CLASS = 400
 # Otter's part in the comparison: is there an answer? It is less than what our grader asks of it.
 OTTER_TEST = """OK_FORMAT = False
 from otter.test_files import test_case
@@ -289,25 +291,66 @@ def there_is_an_answer(env):
 
 
 def grading():
-    """The NumPy exercise, solved: our grader, in its sandbox, against ``otter run``, which has none.
+    """The NumPy exercise: our grader, in its sandbox, against ``otter run``, which has none.
 
-    Wanted: a ratio of at most 0.25 for one submission after another, and a class of 200 in 180 s on two cores.
+    Wanted: a ratio of at most 0.07 for one submission after another, and a class of 400, one in twenty of which is
+    hostile, in 240 s on two cores.
     """
     with tempfile.TemporaryDirectory() as folder:
         folder = Path(folder)
-        cells = solved("02-normalization")
-        theirs = otter_seconds(folder / "otter", cells)
-        yield "a submission, one at a time", our_grader_seconds(folder / "few", cells, 20, 1), "otter run", theirs
-        everybody = our_grader_seconds(folder / "class", cells, CLASS)
-        yield f"a submission of a class of {CLASS}, all cores", everybody, "otter run", theirs
+        solved, mistakes, blank = notebooks_of("02-normalization")
+        theirs = otter_seconds(folder / "otter", solved)
+        few = our_grader_seconds(folder / "few", [solved] * 20, "--jobs", 1)
+        yield "a submission, one at a time", few, "otter run", theirs
+        honest = itertools.cycle([solved, [*solved, *mistakes[:1]], [*solved, *mistakes], blank])
+        hostile = itertools.cycle([*solved, attack] for attack in attacks())
+        everybody = [next(honest if number % 20 else hostile) for number in range(CLASS)]
+        yield (
+            f"a submission of a class of {CLASS}, all cores",
+            our_grader_seconds(folder / "class", everybody),
+            "otter run",
+            theirs,
+        )
+        check_points(folder / "class.csv", everybody, solved, mistakes, blank)
 
 
-def solved(name):
-    """The cells of an exercise as a student hands them in who knows all answers."""
+def notebooks_of(name):
+    """The cells of an exercise when solved, cells that hand in typical mistakes, and the cells as students get them."""
     from coursekit.grading import submissions
 
-    master = nbformat.read(ROOT / "exercises" / f"{name}.ipynb", as_version=4)
-    return submissions.code(master, "mistake", "not-graded")
+    master, student = (
+        nbformat.read(ROOT / path / f"{name}.ipynb", as_version=4) for path in ("exercises", "book/exercises")
+    )
+    solved = submissions.code(master, "mistake", "not-graded")
+    mistakes = [source for number, source in submissions.code(master, "not-graded") if [number, source] not in solved]
+    # The message of a mistake is what a student's check does not have.
+    handed_in = [
+        re.sub(r"check\.mistake\(", "(lambda name, answer, message: check(name, answer))(", one) for one in mistakes
+    ]
+    return (
+        [source for _, source in solved],
+        handed_in,
+        [source for _, source in submissions.code(student, "not-graded")],
+    )
+
+
+def attacks():
+    """What hostile students hand in after their answers."""
+    sys.path += [str(ROOT / "tests"), str(ROOT / "book" / "_ext")]
+    from test_grading import NUISANCES
+
+    return NUISANCES.values()
+
+
+def check_points(table, everybody, solved, mistakes, blank):
+    """Stop where an honest point is lost, by a hostile notebook or otherwise."""
+    import pandas
+
+    points = pandas.read_csv(table).set_index("student")["points"]
+    for number, cells in enumerate(everybody):
+        expected = 0 if cells == blank else None if mistakes[0] in cells else 100
+        if expected is not None and points[f"student{number}"] != expected:
+            raise SystemExit(f"student{number} has {points[f'student{number}']} points, and not {expected}.")
 
 
 def write_notebook(cells, path):
@@ -316,14 +359,13 @@ def write_notebook(cells, path):
     nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata=kernel), path)
 
 
-def our_grader_seconds(folder, cells, students, jobs=None):
+def our_grader_seconds(folder, everybody, *options):
     """Seconds a submission, the start of the grader and its solution included."""
     folder.mkdir()
-    for number in range(students):
-        own = [*cells, f"# student {number}"]  # equal files would be graded once
-        write_notebook(own, folder / f"student{number}.ipynb")
+    for number, cells in enumerate(everybody):
+        write_notebook(cells, folder / f"student{number}.ipynb")
     command = [sys.executable, "-m", "coursekit.grading", folder, "--out", folder.with_suffix(".csv")]
-    return seconds(*command, *(["--jobs", jobs] if jobs else [])) / students
+    return seconds(*command, *options) / len(everybody)
 
 
 def otter_seconds(folder, cells):

@@ -64,7 +64,7 @@ def derive(master):
 def answered(master, topic):
     """What solution and mistakes of a master answer to the public inputs, by question."""
     try:
-        return grade.key(submissions.code(master, "not-graded"), topic, checks.PUBLIC_SEED, "none")
+        return grade.key(submissions.code(master, "not-graded"), topic, checks.PUBLIC_SEED, "none")["questions"]
     except ValueError as error:
         raise notebooks.NotebookError(str(error)) from None
 

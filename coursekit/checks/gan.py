@@ -79,14 +79,16 @@ def points(random):
 WORST, BEST = 0.5, 0.17
 
 
-def sampler(made, seed):
+def sampler(made, randoms):
     """Compare what a generator made of noise, growing with it, with the distribution that its examples came from."""
     levels = np.linspace(0.005, 0.995, 100)
     distances = []
-    for number, (_, one) in enumerate(fitting([np.zeros(500)] * len(made), made)):
-        arguments, true = points(np.random.default_rng([seed, number]))
+    for number, (random, (_, one)) in enumerate(
+        zip(randoms, fitting([np.zeros(500)] * len(made), made), strict=True), 1
+    ):
+        arguments, true = points(random)
         if (np.diff(one[np.argsort(arguments["noise"])]) < 0).any():
-            raise ValueError(f"In case {number + 1}, a larger noise number gives a smaller number.")
+            raise ValueError(f"In case {number}, a larger noise number gives a smaller number.")
         distances.append(np.abs(np.quantile(one, levels) - np.quantile(true, levels)).mean())
     distance = np.mean(distances)
     return share_of(

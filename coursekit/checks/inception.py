@@ -111,7 +111,7 @@ def built(design):
     return keras.Model(inputs, layers.Dense(10)(layers.GlobalAveragePooling2D()(x)))
 
 
-def under_budget(designs, seed):
+def under_budget(designs, randoms):
     """Train a design's network for a few steps, twice, and look at its accuracy on test images."""
     from coursekit import runtime
 
@@ -126,11 +126,11 @@ def under_budget(designs, seed):
         raise ValueError(f"The network needs {needed:,} multiplications; {MOST:,} are allowed.")
     digits = data.shrink(data.load("digits"), 2)
     reached = []
-    for run in range(2):
-        keras.utils.set_random_seed(int(np.random.default_rng([seed, run]).integers(2**31)))
+    for seed in randoms[0].integers(2**31, size=2).tolist():
+        keras.utils.set_random_seed(seed)
         model = training.compile_classifier(built(design), 1e-2)
         training.fit(
-            model, digits.x_train, digits.y_train, epochs=2, batch_size=64, seed=(seed, run), progress=lambda done: None
+            model, digits.x_train, digits.y_train, epochs=2, batch_size=64, seed=seed, progress=lambda done: None
         )
         reached.append(training.accuracy(model, digits.x_test, digits.y_test))
     accuracy = float(np.mean(reached))

@@ -68,9 +68,9 @@ def drift(random):
 WORST, BEST = 0.2, 0.105
 
 
-def last_mean(estimates, seed):
+def last_mean(estimates, randoms):
     """Compare estimates with the true means in the end."""
-    truths = [drift(np.random.default_rng([seed, number]))[1] for number in range(len(estimates))]
+    truths = [drift(random)[1] for random in randoms]
     error = np.sqrt(np.mean([np.mean((one - true) ** 2) for true, one in fitting(truths, estimates)]))
     return share_of(error, WORST, BEST), f"The error is {error:.3f}; {WORST} or more gives no points, {BEST} all."
 

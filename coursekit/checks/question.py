@@ -1,6 +1,8 @@
 """What a graded question is: inputs, what is done with an answer, and how its results are judged."""
 
 import copy
+import functools
+import hashlib
 import re
 import traceback
 from collections.abc import Callable
@@ -15,6 +17,7 @@ PUBLIC_SEED = 0
 OF_NOTEBOOK = re.compile(r"ipykernel_\d|ipython-input")
 NOT_WRITTEN = "It is not written yet."
 FEW = 16  # numbers that a sentence may show
+LONGEST = 300  # characters of what an error says
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,9 +42,15 @@ class Question:
     rtol: float = 1e-4
     atol: float = 1e-5
 
+    def randoms(self, seed):
+        """A random generator for each case. What one question shows of its own says nothing of another's."""
+        names = [f"{seed} {self.id} {number}" for number in range(self.cases)]
+        return [np.random.default_rng(int.from_bytes(hashlib.sha256(name.encode()).digest())) for name in names]
+
+    @functools.lru_cache(maxsize=64)  # noqa: B019 (questions live as long as the process)
     def draw(self, seed):
-        """The arguments of all cases, a list of dicts of plain values; the same for the same seed."""
-        return [self.inputs(np.random.default_rng([seed, number])) for number in range(self.cases)]
+        """The arguments of all cases, a list of dicts of plain values; the same for the same seed. To be read only."""
+        return [self.inputs(random) for random in self.randoms(seed)]
 
     def results(self, answer, cases):
         """What an answer makes of each case: a list of ``{"value": plain value}`` or ``{"error": sentence}``."""
@@ -52,14 +61,14 @@ class Question:
             value = self.call(answer, **arguments)
         except NotImplementedError:
             return {"error": NOT_WRITTEN}
-        except (Exception, SystemExit) as error:  # whatever a student's code raises
-            return {"error": _raised(error)}
+        except BaseException as error:  # whatever a student's code raises
+            return {"error": f"it raises {raised(error)}"}
         try:
             return {"value": values.plain(value)}
         except TypeError as error:
-            return {"error": f"it cannot be compared: {error}"[:300]}
-        except Exception as error:  # of an object that pretends to be an array
-            return {"error": _raised(error)}
+            return {"error": f"it cannot be compared: {said(error)}"}
+        except BaseException as error:  # of an object that pretends to be an array
+            return {"error": f"it raises {raised(error)}"}
 
     def judge(self, seed, expected, found):
         """Compare results on the inputs of a seed with the solution's.
@@ -94,13 +103,25 @@ class Question:
         return points, sentence, f"Hint: {self.hint}" if self.hint else ""
 
 
-def _raised(error):
-    lines = [frame.line for frame in traceback.extract_tb(error.__traceback__) if OF_NOTEBOOK.search(frame.filename)]
-    where = f" (in `{lines[-1]}`)" if lines else ""
-    message = str(error).strip()
+def raised(error):
+    """An exception as a clause: its type, what it says, and the line of the notebook that raised it."""
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if OF_NOTEBOOK.search(frame.filename)]
+    number, line = (frames[-1].lineno, frames[-1].line) if frames else (None, "")
+    if isinstance(error, SyntaxError):
+        number, line = error.lineno, error.text or ""
+    message = error.msg if isinstance(error, SyntaxError) else said(error)
     if message.startswith("in user code:"):  # TensorFlow puts a traceback before what the error says
         message = message.splitlines()[-1].strip().removeprefix(f"{type(error).__name__}: ")
-    return f"it raises {type(error).__name__}: {message.rstrip('.')}"[:300] + where
+    where = f" (line {number}: `{str(line).strip()[:LONGEST]}`)" if number else ""
+    return f"{type(error).__name__}: {message.rstrip('.')}".removesuffix(": ")[:LONGEST] + where
+
+
+def said(error):
+    """What an exception says: at most ``LONGEST`` characters, and nothing where its text raises another one."""
+    try:
+        return str(error).strip()[:LONGEST]
+    except BaseException:  # it is a student's own
+        return ""
 
 
 def _error(result):
@@ -118,9 +139,9 @@ def _sentence(arguments, clause):
 class Contest(Question):
     """An open question: the better the answer, the more points.
 
-    score: function of what the answer returned in each case, a list of plain values, and the seed of the inputs to the
-    share of the points, from 0 to 1, and a sentence on how it came about. What does not fit, it says as ValueError. It
-    runs where no student's code does.
+    score: function of what the answer returned in each case, a list of plain values, and of the random generators that
+    the inputs of these cases were drawn from, to the share of the points, from 0 to 1, and a sentence on how it came
+    about. What does not fit, it says as ValueError. It runs where no student's code does.
     """
 
     score: Callable
@@ -132,7 +153,7 @@ class Contest(Question):
             if not isinstance(result, dict) or "value" not in result:
                 return 0, _sentence(arguments, _error(result))
         try:
-            share, sentence = self.score([result["value"] for result in found], seed)
+            share, sentence = self.score([result["value"] for result in found], self.randoms(seed))
         except ValueError as error:
             return 0, str(error)
         return round(self.points * share, 1), sentence

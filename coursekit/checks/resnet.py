@@ -98,11 +98,10 @@ def depth_and_width(random):
 WORST, BEST = 0.8, 0.12
 
 
-def growth(scales, seed):
+def growth(scales, randoms):
     """Send vectors through residual networks with those scales, and see by what power of two their variance grew."""
     errors = []
-    for number, (_, scale) in enumerate(fitting([0.0] * len(scales), scales)):
-        random = np.random.default_rng([seed, number])
+    for random, (_, scale) in zip(randoms, fitting([0.0] * len(scales), scales), strict=True):
         sizes = depth_and_width(random)
         x = random.normal(size=(256, sizes["width"]))
         before = x.var()

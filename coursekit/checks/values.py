@@ -11,7 +11,8 @@ import struct
 
 import numpy as np
 
-LARGEST = 64 * 2**20  # bytes of a message
+# Bytes of a message: of its head, each of which may become an object twenty times as large, and of its arrays.
+LARGEST_HEAD, LARGEST = 2**19, 2**22
 _LENGTHS = struct.Struct(">QQ")
 _DTYPE = re.compile(r"[<|][biuf][1248]")
 
@@ -49,7 +50,7 @@ def plain(value):
 
 
 def pack(value):
-    """A plain value as bytes. Raises ValueError for more than ``LARGEST``.
+    """A plain value as bytes. Raises ValueError for one that is too large.
 
     >>> unpack(pack([1, "two", np.arange(3)]))
     [1, 'two', array([0, 1, 2])]
@@ -80,11 +81,12 @@ def read(stream):
 
 
 def size(lengths):
-    """How many bytes follow the first 16. Raises ValueError for more than ``LARGEST``."""
-    total = sum(_LENGTHS.unpack(lengths))
-    if total > LARGEST:
-        raise ValueError(f"A message of {total:,} bytes is too large; at most {LARGEST:,} can be handed in.")
-    return total
+    """How many bytes follow the first 16. Raises ValueError for too many."""
+    of_head, of_arrays = _LENGTHS.unpack(lengths)
+    for what, found, most in (("lists and texts", of_head, LARGEST_HEAD), ("arrays", of_arrays, LARGEST)):
+        if found > most:
+            raise ValueError(f"{found:,} bytes of {what} are too many; at most {most:,} can be handed in.")
+    return of_head + of_arrays
 
 
 def unpack(message):
@@ -133,16 +135,15 @@ def difference(expected, found, rtol, atol):
         return "" if same else f"it is {_shown(found)}, expected {_shown(expected)}"
     if isinstance(expected, dict):
         if not isinstance(found, dict) or found.keys() != expected.keys():
-            names = f"with {', '.join(found)}" if isinstance(found, dict) else _kind(found)
+            names = f"with {', '.join(found)[:60]}" if isinstance(found, dict) else _kind(found)
             return f"expected a dict with {', '.join(expected)}, got {names}"
         parts = ((f"[{key!r}]", expected[key], found[key]) for key in expected)
         return _first_difference(parts, rtol, atol)
     if isinstance(expected, list):
-        rows = list(found) if isinstance(found, np.ndarray) and found.ndim else found
-        if not isinstance(rows, list) or len(rows) != len(expected):
+        several = isinstance(found, list) or (isinstance(found, np.ndarray) and found.ndim > 0)
+        if not several or len(found) != len(expected):
             got = f"{len(found)}" if isinstance(found, list) else _kind(found)
             return f"expected {len(expected)} value{'s' * (len(expected) != 1)}, got {got}"
-        found = rows
         parts = ((f"[{place}]", *pair) for place, pair in enumerate(zip(expected, found, strict=True)))
         return _first_difference(parts, rtol, atol)
     return _array_difference(np.asarray(expected), found, rtol, atol)

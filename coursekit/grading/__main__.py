@@ -2,13 +2,9 @@
 
 import argparse
 import concurrent.futures
-import hashlib
-import importlib
-import inspect
+import dataclasses
 import json
-import multiprocessing
 import os
-import secrets
 import sys
 from pathlib import Path
 
@@ -16,59 +12,81 @@ from tqdm import tqdm
 
 import coursekit
 from coursekit import checks
-from coursekit.grading import grade, reports, sandbox, submissions
+from coursekit.grading import grade, reports, sandbox, submissions, usage
+from coursekit.grading.progress import SEED_BITS, Entry, Progress
+from coursekit.grading.versions import versions
+from coursekit.grading.workers import Died, Workers
 
-MASTERS = Path(coursekit.__file__).parents[1] / "exercises"
+REPOSITORY = Path(coursekit.__file__).parents[1]
 
 
 def arguments(argv):
     parser = argparse.ArgumentParser(prog="python -m coursekit.grading", description=__doc__.splitlines()[0])
-    parser.add_argument("submissions", help="a folder or zip file of notebooks, also as Moodle or Canvas make it")
+    parser.add_argument(
+        "submissions", type=Path, help="a folder or zip file of notebooks, also as Moodle or Canvas make it"
+    )
     parser.add_argument("--out", type=Path, required=True, help="the table of grades; other reports go beside it")
-    parser.add_argument("--masters", type=Path, default=MASTERS, help="the folder of the exercises with solutions")
-    parser.add_argument("--seed", type=int, help="of the inputs; by default a new one, which nobody knows")
+    parser.add_argument(
+        "--masters", type=Path, default=REPOSITORY / "exercises", help="the folder of the exercises with solutions"
+    )
+    parser.add_argument("--seed", help="of the inputs, as an earlier run has printed it; by default a new one")
     parser.add_argument("--sandbox", choices=sandbox.KINDS, default="bwrap")
     where = parser.add_mutually_exclusive_group()
     where.add_argument("--jobs", type=int, default=os.cpu_count(), help="submissions at a time")
     where.add_argument("--dask", metavar="ADDRESS", help="of a Dask scheduler, whose workers grade")
-    parser.add_argument("--resume", action="store_true", help="keep the grades there are, and grade what is missing")
+    parser.add_argument("--resume", action="store_true", help="keep the grades there are, and grade what is new")
+    parser.add_argument("--student", help="with --resume: grade only this student, and again, if need be")
+    parser.add_argument(
+        "--question", metavar="ID", help="with --resume: grade only this question, and again, if need be"
+    )
     return parser, parser.parse_args(argv)
 
 
-class Progress:
-    """Grades so far, one JSON line each; the first line has the seed."""
-
-    def __init__(self, path, seed, resume):
-        self.path, self.grades = path, {}
-        lines = path.read_text("utf-8").splitlines() if path.is_file() else []
-        if len(lines) > 1 and not resume:
-            raise ValueError(f"{path} has grades of an earlier run; go on with --resume, or name another --out.")
-        if lines and resume:
-            self.seed = json.loads(lines[0])["seed"]
-            if seed not in (None, self.seed):
-                raise ValueError(f"{path.name} was begun with seed {self.seed}; leave --seed out, or --resume.")
-            for line in lines[1:]:
-                try:
-                    entry = json.loads(line)
-                except ValueError:  # the line in which the last run was interrupted
-                    continue
-                self.grades[entry["key"]] = entry["grade"]
-        else:
-            self.seed = secrets.randbelow(2**63) if seed is None else seed
-        path.parent.mkdir(parents=True, exist_ok=True)
-        kept = [{"seed": self.seed}, *({"key": key, "grade": value} for key, value in self.grades.items())]
-        reports.write(path, "".join(f"{json.dumps(line)}\n" for line in kept))
-
-    def add(self, key, value):
-        self.grades[key] = value
-        with open(self.path, "a", encoding="utf-8") as file:
-            file.write(json.dumps({"key": key, "grade": value}) + "\n")
+def check_arguments(parser, options):
+    """End the program, in one sentence, for arguments that cannot be meant. Turns the seed into a number."""
+    if options.jobs < 1:
+        parser.error(f"--jobs is {options.jobs}; give 1 or more.")
+    if options.seed is not None:
+        options.seed = _number(options.seed)
+        if options.seed is None or options.seed.bit_length() != SEED_BITS:
+            parser.error(
+                f"--seed must be one that an earlier run has printed, {SEED_BITS // 4} hexadecimal digits; a shorter "
+                "one could be found by trying. Leave it out for a new one."
+            )
+    if (options.student or options.question) and not options.resume:
+        parser.error("--student and --question change the grades of an earlier run; add --resume.")
+    if options.out.is_dir():
+        parser.error(f"--out {options.out} is a folder; name the table of grades to write, such as grades.csv.")
+    if options.submissions.resolve() in options.out.resolve().parents:
+        parser.error(f"--out {options.out} is among the submissions; write the grades somewhere else.")
+    if options.sandbox == "bwrap":
+        for path in (options.submissions, options.out, options.masters, REPOSITORY / "exercises"):
+            for folder in sandbox.visible():
+                if path.resolve().is_relative_to(folder.resolve()):
+                    parser.error(f"{path} lies in {folder}, which notebooks can read; move it somewhere else.")
 
 
-def identity(submission, masters):
-    """What decides a grade beside the seed: the cells, the master, and the questions."""
-    questions = inspect.getsource(importlib.import_module(f"coursekit.checks.{submission.topic}"))
-    return hashlib.sha256(json.dumps([submission.cells, masters[submission.topic], questions]).encode()).hexdigest()
+def _number(text):
+    try:
+        return int(text, 16)
+    except ValueError:
+        return None
+
+
+def warn(options):
+    """Say once what protects less than it could."""
+    if options.sandbox == "none":
+        print(
+            "WARNING: without a sandbox, every notebook can read and change whatever you can, and send it away. Grade "
+            "like this only what you have read, or on a machine that you can lose.",
+            file=sys.stderr,
+        )
+    elif options.sandbox == "bwrap" and not options.dask and not usage.parent_group():
+        print(
+            "Note: there is no control group (cgroups v2) to put notebooks in, so what they use is counted process by "
+            "process, which is less exact. Grade as root, or with systemd-run --user --scope --property Delegate=yes.",
+            file=sys.stderr,
+        )
 
 
 def read_masters(topics, folder):
@@ -84,80 +102,131 @@ def read_masters(topics, folder):
 
 def executor(options):
     """Where submissions are graded: any ``concurrent.futures.Executor``."""
-    if options.dask:
-        try:
-            from distributed import Client
-
-            return Client(options.dask, timeout=10).get_executor()
-        except ImportError:
-            raise ValueError("--dask needs Dask: pip install distributed.") from None
-        except OSError:
-            raise ValueError(f"There is no Dask scheduler at {options.dask}; start it, or use --jobs.") from None
-    return concurrent.futures.ProcessPoolExecutor(options.jobs, multiprocessing.get_context("spawn"))
-
-
-def grade_all(pool, todo, keys, options, progress):
-    """Grade with an executor, and note each grade as it comes. What goes wrong ends what has not begun, too."""
-    jobs = {}
+    if not options.dask:
+        return Workers(options.jobs)
     try:
-        for name, one in todo.items():
-            key = keys[one.topic]
-            job = pool.submit(grade.grade, one.cells, one.topic, key, progress.seed, options.sandbox)
-            jobs[job] = name
-        for job in tqdm(concurrent.futures.as_completed(jobs), total=len(jobs), desc="grading", unit="notebook"):
-            progress.add(jobs[job], job.result())
+        from distributed import Client
+
+        return Client(options.dask, timeout=10).get_executor()
+    except ImportError:
+        raise ValueError("--dask needs Dask: pip install distributed.") from None
+    except OSError:
+        raise ValueError(f"There is no Dask scheduler at {options.dask}; start it, or use --jobs.") from None
+
+
+def results(pool, calls, **bar):
+    """Run calls, a dict from a name to a function and its arguments. Yields each name with what came out, which may be
+    an exception, as soon as it is there. An interrupt ends what has not begun, too.
+    """
+    jobs = {pool.submit(*call): name for name, call in calls.items()}
+    try:
+        for job in tqdm(concurrent.futures.as_completed(jobs), total=len(jobs), **bar):
+            yield jobs[job], job.exception() or job.result()
     except BaseException:
         for job in jobs:
             job.cancel()
         pool.shutdown(wait=False)
         raise
-    pool.shutdown()
+
+
+def to_do(found, progress, of_topic, options):
+    """What is to be graded: a list of pairs, a submission and the ids of its questions.
+
+    That is every question of a submission that is new or has changed, questions that have themselves changed, and those
+    that are asked for by ``--student`` and ``--question``.
+    """
+    todo = []
+    for one in found:
+        if not one.topic or options.student not in (None, one.student):
+            continue
+        now, before = of_topic[one.topic], progress.entries.get(Entry(one).owner)
+        if not before or not before.grade or before.submission.fingerprint != one.fingerprint:
+            names = list(now)
+        elif options.question or options.student:
+            names = [name for name in now if options.question in (None, name)]
+        else:
+            names = [name for name, version in now.items() if before.versions.get(name) != version]
+        todo += [(one, names)] if names else []
+    return todo
+
+
+def entry(one, before, names, outcome, now):
+    """What becomes of a submission, graded in some questions, and of its entry of an earlier run, or None.
+
+    outcome: the grade, or the exception that came instead.
+    """
+    if isinstance(outcome, BaseException):
+        note = f"It could not be graded ({type(outcome).__name__}: {outcome}); --resume tries again."
+        return Entry(dataclasses.replace(one, notes=[*one.notes, note]))
+    versions = {name: now[name] for name in names}
+    if before and before.grade and before.submission.fingerprint == one.fingerprint:
+        versions = before.versions | versions
+        for kind in ("points", "messages"):
+            outcome[kind] = {name: (before.grade[kind] | outcome[kind])[name] for name in now}
+    elif before and before.grade:
+        note = f"It takes the place of {before.submission.file}, which had {reports.total(before.grade):g} points."
+        one = dataclasses.replace(one, notes=[*one.notes, note])
+    return Entry(one, outcome, versions)
 
 
 def run(options):
-    """Grade what is not graded yet, and write all reports."""
+    """Grade what is to be graded, and write all reports. Returns the progress."""
     found = submissions.find(options.submissions)
+    if options.student and not any(one.student == options.student for one in found):
+        raise ValueError(
+            f"--student {options.student} has handed in nothing; write the name as in the table of grades."
+        )
+    if options.question:
+        checks.find(options.question)  # complains
     masters = read_masters({one.topic for one in found if one.topic}, options.masters)
-    progress = Progress(options.out.with_suffix(".progress.jsonl"), options.seed, options.resume)
-    names = [identity(one, masters) if one.topic else None for one in found]
-    todo = {name: one for name, one in zip(names, found, strict=True) if name and name not in progress.grades}
-    topics = [topic for topic in checks.TOPICS if any(one.topic == topic for one in todo.values())]
-    keys = {
-        topic: grade.key(masters[topic], topic, progress.seed, options.sandbox)
-        for topic in tqdm(topics, desc="solutions", leave=False)
-    }
+    of_topic = {topic: versions(topic, cells) for topic, cells in masters.items()}
+    present = {(one.student, one.identifier) for one in found}
+    progress = Progress(options.out.with_suffix(".progress.jsonl"), options.seed, options.resume, present)
+    for one in found:
+        if not one.topic:
+            progress.add(Entry(one))
+    todo = to_do(found, progress, of_topic, options)
     if todo:
-        grade_all(executor(options), todo, keys, options, progress)
-    graded = [(one, progress.grades.get(name)) for name, one in zip(names, found, strict=True)]
-    reports.write_all(options.out, graded, progress.seed)
-    return graded, progress.seed
+        grade_all(executor(options), todo, masters, of_topic, progress, options.sandbox)
+    reports.write_all(options.out, [(one.submission, one.grade) for one in progress.sorted()], progress.seed)
+    return progress
+
+
+def grade_all(pool, todo, masters, of_topic, progress, kind):
+    """Grade with an executor, and note each grade as it comes; where one fails, that is noted instead.
+
+    Raises what went wrong with a solution, since nothing can be graded without.
+    """
+    topics = {one.topic for one, _ in todo}
+    calls = {
+        topic: (grade.key, masters[topic], topic, progress.seed, kind) for topic in checks.TOPICS if topic in topics
+    }
+    keys = dict(results(pool, calls, desc="solutions", leave=False))
+    for failure in keys.values():
+        if isinstance(failure, BaseException):
+            raise failure
+    calls = {
+        place: (grade.grade, one.cells, one.topic, keys[one.topic], progress.seed, kind, names)
+        for place, (one, names) in enumerate(todo)
+    }
+    for place, outcome in results(pool, calls, desc="grading", unit="notebook"):
+        one, names = todo[place]
+        progress.add(entry(one, progress.entries.get(Entry(one).owner), names, outcome, of_topic[one.topic]))
+    pool.shutdown()
 
 
 def main(argv=None):
     parser, options = arguments(argv)
-    if options.jobs < 1:
-        parser.error(f"--jobs is {options.jobs}; give 1 or more.")
-    if options.seed is not None and options.seed < 0:
-        parser.error(f"--seed is {options.seed}; give 0 or more.")
-    if options.out.is_dir():
-        parser.error(f"--out {options.out} is a folder; name the table of grades to write, such as grades.csv.")
-    if Path(options.submissions).resolve() in options.out.resolve().parents:
-        parser.error(f"--out {options.out} is among the submissions; write the grades somewhere else.")
-    if options.sandbox == "none":
-        print(
-            "WARNING: without a sandbox, every notebook can read and change whatever you can, and send it away. Grade "
-            "like this only what you have read, or on a machine that you can lose.",
-            file=sys.stderr,
-        )
+    check_arguments(parser, options)
+    warn(options)
     try:
-        graded, seed = run(options)
-    except (submissions.SubmissionsError, sandbox.SandboxError, ValueError, OSError) as error:
+        progress = run(options)
+    except (submissions.SubmissionsError, sandbox.SandboxError, ValueError, OSError, Died) as error:
         parser.error(str(error))
-    except concurrent.futures.BrokenExecutor:
-        sys.exit("A process that grades has ended, for lack of memory perhaps; go on with --resume and fewer --jobs.")
     except KeyboardInterrupt:
         sys.exit("\nInterrupted; the same command with --resume goes on from here.")
-    print(f"{len(graded)} submissions, {options.out} (seed {seed}: the same seed gives the same grades)")
+    same = "the same seed gives the same grades"
+    print(f"{len(progress.entries)} submissions, {options.out} (seed {progress.seed:x}: {same})")
 
 
 if __name__ == "__main__":

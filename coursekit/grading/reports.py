@@ -28,7 +28,9 @@ RESERVED = re.compile(r"con|prn|aux|nul|com\d|lpt\d", re.IGNORECASE)  # what Win
 
 
 def total(grade):
-    return round(sum(grade["points"].values()), 1)
+    """The points of a grade together, as an integer where they are one."""
+    points = round(sum(grade["points"].values()), 1)
+    return int(points) if points == int(points) else points
 
 
 def possible(topic):
@@ -43,16 +45,12 @@ def write_all(out, graded, seed):
     if any(map(_is_participant, graded)):
         for topic in _topics(graded):
             write(Path(f"{beside}-moodle-{topic}.csv"), _moodle(graded, topic))
-    write(Path(f"{beside}-summary.html"), _summary(graded, seed))
-    used, written = set(), set()
+    write(Path(f"{beside}-summary.html"), _summary(graded, f"{seed:x}"))
+    used = set()
     for submission, grade in graded:
         name = _file_name(submission, used)
-        page, results = Path(f"{beside}-feedback", f"{name}.html"), Path(f"{beside}-gradescope", f"{name}.json")
-        write(page, _feedback(submission, grade))
-        write(results, json.dumps(_gradescope(submission, grade), indent=1))
-        written |= {page, results}
-    for of_earlier_run in {other for path in written for other in path.parent.glob(f"*{path.suffix}")} - written:
-        of_earlier_run.unlink()
+        write(Path(f"{beside}-feedback", f"{name}.html"), _feedback(submission, grade))
+        write(Path(f"{beside}-gradescope", f"{name}.json"), json.dumps(_gradescope(submission, grade), indent=1))
 
 
 def write(path, text):
@@ -107,7 +105,7 @@ def _grades(graded):
     rows = [["student", "id", "exercise", "file", "points", "of", "late", *names, "notes"]]
     for submission, grade in graded:
         sums = [total(grade), possible(submission.topic)] if grade else ["", ""]
-        by_question = [grade["points"].get(name, "") if grade else "" for name in names]
+        by_question = [f"{grade['points'][name]:g}" if grade and name in grade["points"] else "" for name in names]
         notes = " ".join(submission.notes + (grade["notes"] if grade else []))
         owner = [submission.student, submission.identifier, submission.topic, submission.file]
         rows.append([*owner, *sums, "late" if submission.late else "", *by_question, notes])
@@ -216,8 +214,9 @@ def _feedback(submission, grade):
 def _summary(graded, seed):
     parts = [f"<p>{len(graded)} submissions, graded with seed {seed}.</p>"]
     for topic in _topics(graded):
-        grades = [grade for submission, grade in graded if submission.topic == topic]
-        parts.append(f"<h2>{html.escape(topic.capitalize())}</h2>{_histogram(grades, topic)}{_missed(grades, topic)}")
+        grades = [grade for submission, grade in graded if submission.topic == topic and grade]
+        if grades:
+            parts.append(f"<h2>{topic.capitalize()}</h2>{_histogram(grades, topic)}{_missed(grades, topic)}")
     problems = [(submission, note) for submission, grade in graded for note in _all_notes(submission, grade)]
     problems += [
         (group[0], f"The code is the same, to the letter, as that of {_names(group[1:])}.") for group in _same(graded)
@@ -236,7 +235,7 @@ def _same(graded):
     groups = {}
     for submission, grade in graded:
         if grade and total(grade):
-            groups.setdefault((submission.topic, *submission.cells), []).append(submission)
+            groups.setdefault((submission.topic, submission.fingerprint), []).append(submission)
     return [group for group in groups.values() if len(group) > 1]
 
 
@@ -254,8 +253,10 @@ def _histogram(grades, topic):
     counts = [0] * 10
     for grade in grades:
         counts[min(int(10 * total(grade) / most), 9)] += 1
+    # Points are whole but in contests, and these are shown in the bin that they have reached.
+    ends = [f"{most * (k + 1) // 10 - 1}" for k in range(9)] + [f"{most}"]
     rows = "".join(
-        f"<tr><th scope='row'>{most * k // 10} to {most * (k + 1) // 10}</th>"
+        f"<tr><th scope='row'>{most * k // 10} to {ends[k]}</th>"
         f"<td><span class='bar' style='width: {90 * count / max(counts):.0f}%'></span> {count or ''}</td></tr>"
         for k, count in reversed(list(enumerate(counts)))
     )

@@ -15,13 +15,13 @@ import uuid
 from pathlib import Path
 
 import coursekit
-from coursekit.grading import seccomp
+from coursekit.grading import seccomp, usage
 
 KINDS = ("bwrap", "docker", "none")
 IMAGE = "coursekit-grading"
 # What of coursekit a notebook may import while it is graded: nothing that could answer a question.
 ALLOWED = ("__init__", "cost", "cost_rules", "data", "require", "runtime")
-# Seconds of a notebook and of one of its cells, MiB of memory and disk.
+# Seconds of a notebook and of one of its cells, of processor time or of waiting by its own choice; MiB of memory, disk.
 LIMITS = {"seconds": 600, "cell_seconds": 120, "memory": 8192, "processes": 256, "disk": 256}
 # Root hands a notebook over to users of its own, one for each that runs at a time, who have no files and no rights.
 FIRST_USER, USERS = 61000, 4000
@@ -44,7 +44,7 @@ def allowed_package(folder):
 
 
 class Sandbox:
-    """The runner, started in a sandbox. ``process`` is to be talked to; ``kill`` ends it with everything inside."""
+    """The runner, started in a sandbox. ``process`` is to be talked to; ``usage`` tells what all of it uses."""
 
     def __init__(self, kind, package, limits):
         self.container = f"coursekit-{uuid.uuid4().hex}" if kind == "docker" else None
@@ -61,8 +61,10 @@ class Sandbox:
             command = [*_docker(package, limits, self.container, user), "python", *runner]
         else:
             command = [sys.executable, *runner]
+        parent = usage.parent_group() if kind != "docker" else None  # which makes a group of its own
+        group = usage.ControlGroup(parent, limits) if parent else None
         self.process = subprocess.Popen(
-            command,
+            group.command(command) if group else command,
             env=environment(package) | {"HOME": self.home} if self.home else None,
             pass_fds=() if filter_fd is None else (filter_fd,),
             stdin=subprocess.PIPE,
@@ -70,15 +72,23 @@ class Sandbox:
             stderr=subprocess.PIPE,
             start_new_session=True,
         )
-
+        self.usage = group or usage.Processes(self.process.pid, limits)
         if filter_fd is not None:
             os.close(filter_fd)
 
     def kill(self):
+        """End everything inside."""
+        self.usage.kill()
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self.process.pid, signal.SIGKILL)
         if self.container:
             subprocess.run(["docker", "rm", "--force", self.container], capture_output=True)
+
+    def close(self):
+        """End everything inside, and remove what it has left."""
+        self.kill()
+        self.process.wait()
+        self.usage.close()
         if self.home:
             shutil.rmtree(self.home, ignore_errors=True)
 
@@ -95,16 +105,25 @@ def environment(package):
         "MPLCONFIGDIR": "/tmp",
         "IPYTHONDIR": "/tmp",
         "OMP_NUM_THREADS": "1",
+        "TF_NUM_INTRAOP_THREADS": "1",
+        "TF_NUM_INTEROP_THREADS": "1",
         "TF_CPP_MIN_LOG_LEVEL": "3",
         "KERAS_BACKEND": os.environ.get("KERAS_BACKEND", "tensorflow"),
     }
 
 
+def visible():
+    """The folders of this machine that a notebook in bubblewrap can read: the system's and Python's, sorted."""
+    return [Path("/usr"), Path("/etc/alternatives"), *_python_folders()]
+
+
 def _python_folders():
-    """The folders that Python needs: its own, and the environment's, without whatever lies beside them."""
-    found = {Path(sys.base_prefix), Path(sys.prefix), *map(Path, site.getsitepackages())}
+    """What Python needs of its own folder and of the environment's, without whatever else lies in them."""
+    prefixes = {Path(prefix) for prefix in (sys.base_prefix, sys.prefix)}
+    found = {prefix / name for prefix in prefixes for name in ("bin", "lib", "lib64", "pyvenv.cfg")}
     found |= {Path(sysconfig.get_path(name)) for name in ("stdlib", "purelib", "platlib")}
-    found = {path.resolve() for path in found} | found
+    found |= {Path(folder) for folder in site.getsitepackages()}
+    found = {path for path in {path.resolve() for path in found} | found if path.exists()}
     inside = {path for path in found for other in found if other != path and path.is_relative_to(other)}
     return sorted(path for path in found - inside if not path.is_relative_to("/usr") or path.is_symlink())
 
@@ -160,7 +179,7 @@ def _docker(package, limits, name, user):
     memory = f"{limits['memory']}m"
     arguments = ["--rm", "--interactive", "--name", name, "--network", "none", "--read-only", "--cap-drop", "ALL"]
     arguments += ["--security-opt", "no-new-privileges", "--user", f"{user}:{user}"]
-    arguments += ["--memory", memory, "--memory-swap", memory, "--pids-limit", str(limits["processes"])]
+    arguments += ["--memory", memory, "--memory-swap", memory, "--pids-limit", str(limits["processes"]), "--cpus", "1"]
     arguments += ["--shm-size", "1m", "--tmpfs", f"/tmp:rw,nosuid,nodev,mode=1777,size={limits['disk']}m"]
     arguments += ["--volume", f"{package}:/course:ro"]
     for variable, value in environment("/course").items():

@@ -3,6 +3,9 @@
 Nothing is unpacked and no notebook is believed: a file that is not what it says costs only itself.
 """
 
+import functools
+import hashlib
+import json
 import re
 import zipfile
 from collections.abc import Callable
@@ -26,9 +29,10 @@ class Submission:
     """One student's notebook for one exercise.
 
     student: str. identifier: the number that Moodle or Canvas knows the student by, or an empty text. file: its path
-    among the submissions. topic: of the exercise; empty where there is nothing to grade. cells: sources of the code to
-    run. notes: sentences on what came of the file. late: Canvas says so. platform: Moodle, Canvas or Gradescope, where
-    the file comes from there. attachment: Canvas's number of the file, or 0.
+    among the submissions. topic: of the exercise; empty where there is nothing to grade. cells: pairs of number and
+    source of the code to run. fingerprint: of that code. notes: sentences on what came of the file. late: Canvas says
+    so. platform: Moodle, Canvas or Gradescope, where the file comes from there. attachment: Canvas's number of the
+    file, or 0.
     """
 
     student: str
@@ -36,6 +40,7 @@ class Submission:
     file: str
     topic: str = ""
     cells: list = field(default_factory=list)
+    fingerprint: str = ""
     notes: list = field(default_factory=list)
     late: bool = False
     platform: str = ""
@@ -73,6 +78,11 @@ class _File:
     @property
     def age(self):
         return self.whose.attachment, self.date
+
+    @functools.cached_property
+    def fingerprint(self):
+        """The same for the same code, whatever stands between its cells."""
+        return hashlib.sha256(json.dumps([source for _, source in self.cells]).encode()).hexdigest()
 
     @property
     def child(self):
@@ -139,7 +149,7 @@ def _topic(cells, name):
 
     One function alone may have its name by chance, unless the file's name says so, too.
     """
-    text = "\n".join(cells)
+    text = "\n".join(source for _, source in cells)
     asked = set(CHECK.findall(text))
     defined = {name for names in DEFINED.findall(text) for name in names}
     named = layouts.EXERCISE.search(name)
@@ -156,7 +166,7 @@ def _topic(cells, name):
 
 def _problem(cells, topic):
     """Why a notebook is not graded, or an empty text."""
-    characters = sum(map(len, cells))
+    characters = sum(len(source) for _, source in cells)
     if len(cells) > MOST_CELLS:
         return f"The notebook has {len(cells):,} cells; at most {MOST_CELLS:,} are run."
     if characters > MOST_CODE:
@@ -186,7 +196,7 @@ def _doubtful(of_student):
     first = {}
     for file in of_student:
         other = first.setdefault(file.topic, file)
-        if file.topic and file.cells != other.cells and file.child != other.child:
+        if file.topic and file.fingerprint != other.fingerprint and file.child != other.child:
             return other, file
     return None
 
@@ -210,7 +220,7 @@ def _submissions(of_student):
 def _newest(versions):
     """What is to be graded of a student's notebooks of one exercise. Of equal ones, one is enough."""
     ordered = sorted(versions, key=lambda file: (file.age, file.path))
-    *older, newest = sorted({tuple(file.cells): file for file in ordered}.values(), key=lambda file: file.age)
+    *older, newest = sorted({file.fingerprint: file for file in ordered}.values(), key=lambda file: file.age)
     if not older:
         return _submission(newest, newest.topic, newest.cells, newest.notes)
     folders = {}
@@ -247,7 +257,10 @@ def _ungraded(of_student):
 
 def _submission(file, topic="", cells=(), notes=()):
     student, identifier, platform, _, attachment, late = file.whose
-    return Submission(student, identifier, file.path, topic, list(cells), list(notes), late, platform, attachment)
+    fingerprint = file.fingerprint if topic else ""
+    found = Submission(student, identifier, file.path, topic, list(cells), fingerprint, list(notes), late)
+    found.platform, found.attachment = platform, attachment
+    return found
 
 
 def _listed(names):
@@ -257,16 +270,19 @@ def _listed(names):
 
 
 def code(notebook, *left_out):
-    """The sources of a notebook's code cells, a list, but for cells with one of some tags.
+    """The code of a notebook, but for cells with one of some tags: pairs of a cell's number and its source.
 
-    notebook: as JSON has it. Raises KeyError, TypeError or AttributeError for what is none.
+    notebook: as JSON has it. Cells are counted from 1, those of text too. Raises KeyError, TypeError or AttributeError
+    for what is no notebook.
 
-    >>> cells = [{"cell_type": "code", "source": ["1 +", " 1"]}, {"cell_type": "markdown", "source": "Two."}]
+    >>> cells = [{"cell_type": "markdown", "source": "Two."}, {"cell_type": "code", "source": ["1 +", " 1"]}]
     >>> code({"cells": cells}, "mistake")
-    ['1 + 1']
+    [[2, '1 + 1']]
     """
     return [
-        _source(cell) for cell in notebook["cells"] if cell["cell_type"] == "code" and not set(left_out) & _tags(cell)
+        [number, _source(cell)]
+        for number, cell in enumerate(notebook["cells"], start=1)
+        if cell["cell_type"] == "code" and not set(left_out) & _tags(cell)
     ]
 
 

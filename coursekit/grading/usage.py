@@ -1,0 +1,202 @@
+"""What a sandbox uses of memory and processors, counted and limited by the kernel where it offers control groups.
+
+Elsewhere it is counted here, process by process. Both kinds answer the same three questions: whether there is too much
+of something, how much processor time was used, and how long what was ready to run had to wait for a processor.
+"""
+
+import contextlib
+import functools
+import os
+import re
+import subprocess
+import time
+import uuid
+from pathlib import Path
+
+import psutil
+
+MIB = 2**20
+CONTROLLERS = {"cpu", "memory", "pids"}
+# What the kernel keeps for a process and for a file, at most, where nothing tells how much it is.
+OF_PROCESS, OF_FILE = 16 * MIB, 2**11
+
+
+@functools.cache
+def parent_group():
+    """The control group in which this process may make others: a folder, or None where there is none.
+
+    It is one that has the controllers switched on, as those of root do, or else the process's own, if that was
+    delegated to it; then all processes in it move to a group below, since a group that is a parent may hold none.
+    """
+    mounted = [line.split() for line in Path("/proc/self/mountinfo").read_text().splitlines()]
+    mounts = [Path(fields[4]) for fields in mounted if fields[fields.index("-") + 1] == "cgroup2"]
+    own = re.search(r"^0::/(.*)$", Path("/proc/self/cgroup").read_text(), re.MULTILINE)
+    if not mounts or not own:
+        return None
+    folder = mounts[0] / own[1]
+    for group in (folder, *folder.parents[: len(folder.parts) - len(mounts[0].parts)]):
+        with contextlib.suppress(OSError):
+            if _named(group / "cgroup.subtree_control") >= CONTROLLERS and _takes_processes(group):
+                return group
+    with contextlib.suppress(OSError):
+        if _named(folder / "cgroup.controllers") >= CONTROLLERS:
+            below = folder / "grader"
+            below.mkdir(exist_ok=True)
+            for pid in _named(folder / "cgroup.procs"):
+                (below / "cgroup.procs").write_text(pid)
+            (folder / "cgroup.subtree_control").write_text(" ".join(f"+{name}" for name in CONTROLLERS))
+            return folder if _takes_processes(folder) else None
+    return None
+
+
+def _named(path):
+    return set(path.read_text().split())
+
+
+def _takes_processes(parent):
+    """Whether a process can be moved into a new group of that parent."""
+    group = ControlGroup(parent, {"memory": 64, "disk": 0, "processes": 8})
+    done = subprocess.run(group.command(["true"]), stderr=subprocess.DEVNULL)
+    group.close()
+    return done.returncode == 0
+
+
+class ControlGroup:
+    """A control group (cgroups, version 2) for one sandbox, made below a parent.
+
+    The kernel itself counts all its memory, with what it keeps for files, sockets and page tables, and shares the
+    processors equally between groups, however many processes one has.
+    """
+
+    def __init__(self, parent, limits):
+        self.limits = limits
+        self.folder = parent / f"coursekit-{uuid.uuid4().hex}"
+        self.folder.mkdir()
+        # Files in the sandbox's /tmp are memory, too.
+        memory = (limits["memory"] + limits["disk"]) * MIB
+        settings = {"memory.max": memory, "memory.swap.max": 0, "memory.oom.group": 1, "pids.max": limits["processes"]}
+        for name, value in settings.items():
+            with contextlib.suppress(FileNotFoundError):  # a kernel without swap has no file for it
+                (self.folder / name).write_text(str(value))
+
+    def command(self, command):
+        """A command that runs another one in the group."""
+        return ["/bin/sh", "-c", 'echo 0 > "$0" && exec "$@"', str(self.folder / "cgroup.procs"), *command]
+
+    def excess(self):
+        """What there is too much of, as the end of a sentence, or an empty text."""
+        if self._number("memory.events", r"oom_kill (\d+)"):
+            return f"needed more than {self.limits['memory']} MiB of memory"
+        return ""
+
+    def times(self):
+        """Seconds of processor time, and seconds in which something was ready to run and waited, both so far."""
+        waited = 0
+        with contextlib.suppress(OSError):  # a kernel may not count it
+            waited = self._number("cpu.pressure", r"some .*total=(\d+)")
+        return self._number("cpu.stat", r"usage_usec (\d+)") / 1e6, waited / 1e6
+
+    def _number(self, file, pattern):
+        found = re.search(pattern, (self.folder / file).read_text())
+        return int(found[1]) if found else 0
+
+    def kill(self):
+        with contextlib.suppress(OSError):
+            (self.folder / "cgroup.kill").write_text("1")
+
+    def close(self):
+        """Remove the group. Its processes are dead or die now."""
+        self.kill()
+        until = time.monotonic() + 10
+        while time.monotonic() < until:
+            try:
+                return self.folder.rmdir()
+            except FileNotFoundError:
+                return None
+            except OSError:  # the last of its processes are still ending
+                time.sleep(0.01)
+
+
+class Processes:
+    """A process with all its descendants, looked at one by one, where there is no control group for them.
+
+    What the kernel keeps for them is estimated, and rather too high: by the number of processes, sockets and files.
+    """
+
+    def __init__(self, pid, limits):
+        self.limits = limits
+        self.first = psutil.Process(pid)
+        self.processor, self.waited = 0.0, 0.0
+        self.waits = {}
+
+    def excess(self):
+        """What there is too much of, as the end of a sentence, or an empty text."""
+        tree = self._tree()
+        used = sum(_memory(process.pid) for process in tree) + _of_sandbox(tree)
+        return f"needed more than {self.limits['memory']} MiB of memory" if used > self.limits["memory"] * MIB else ""
+
+    def times(self):
+        """Seconds of processor time, and seconds in which something was ready to run and waited, both so far."""
+        tree, processor = self._tree(), 0.0
+        for process in tree:
+            with contextlib.suppress(psutil.Error):
+                processor += sum(process.cpu_times()[:4])  # its own and those of children that have ended
+        # Where nobody waits for a child, its time is lost; it does not run backwards.
+        self.processor = max(self.processor, processor)
+        waits = dict(entry for process in tree for entry in _waits(process.pid))
+        self.waited += max((waited - self.waits.get(thread, 0) for thread, waited in waits.items()), default=0)
+        self.waits = waits
+        return self.processor, self.waited
+
+    def kill(self):
+        for process in self._tree():
+            with contextlib.suppress(psutil.Error):
+                process.kill()
+
+    def close(self):
+        pass
+
+    def _tree(self):
+        try:
+            return [self.first, *self.first.children(recursive=True)]
+        except psutil.NoSuchProcess:
+            return []
+
+
+def _read(path):
+    """What a file in /proc holds; nothing where the process has ended or is not ours to look at."""
+    try:
+        return Path(path).read_bytes()
+    except (ProcessLookupError, FileNotFoundError, PermissionError):
+        return b""
+
+
+def _memory(pid):
+    """Bytes of memory of a process, with its page tables."""
+    found = re.findall(rb"^Vm(?:RSS|PTE):\s+(\d+) kB", _read(f"/proc/{pid}/status"), re.MULTILINE)
+    return OF_PROCESS + 1024 * sum(map(int, found))
+
+
+def _of_sandbox(tree):
+    """Bytes that the kernel may keep for the sockets and files of a sandbox, which has its own network and /tmp."""
+    for process in reversed(tree):
+        inside = f"/proc/{process.pid}"
+        try:
+            own = os.readlink(f"{inside}/ns/net") != os.readlink("/proc/self/ns/net")
+            if own and os.stat(f"{inside}/root/tmp").st_dev != os.stat("/tmp").st_dev:
+                files = os.statvfs(f"{inside}/root/tmp")
+                sockets = re.search(rb"^UNIX\s+\d+\s+(\d+)", _read(f"{inside}/net/protocols"), re.MULTILINE)
+                most = 2 * int(_read("/proc/sys/net/core/wmem_max") or 0)
+                return OF_FILE * (files.f_files - files.f_ffree) + most * int(sockets[1] if sockets else 0)
+        except OSError:  # it has ended, or is not ours to look at
+            continue
+    return 0
+
+
+def _waits(pid):
+    """Pairs of each thread of a process and the seconds that it was ready to run and waited, if the kernel tells."""
+    with contextlib.suppress(OSError):
+        for thread in os.listdir(f"/proc/{pid}/task"):
+            fields = _read(f"/proc/{pid}/task/{thread}/schedstat").split()
+            if len(fields) == 3:
+                yield thread, int(fields[1]) / 1e9

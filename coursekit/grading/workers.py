@@ -1,0 +1,36 @@
+"""Processes that grade: one that dies costs only what it was grading, and none becomes old."""
+
+import concurrent.futures
+import multiprocessing
+import threading
+
+# A worker keeps a little of everything that it has imported, drawn and trained.
+CALLS = 50
+
+
+class Died(Exception):
+    """The process that ran a call is gone."""
+
+
+class Workers(concurrent.futures.ThreadPoolExecutor):
+    """An executor whose threads run each call in a process, which a thread replaces after some calls, or if it dies."""
+
+    def __init__(self, jobs):
+        super().__init__(jobs)
+        self.own = threading.local()
+
+    def submit(self, function, *arguments):
+        return super().submit(self._in_process, function, *arguments)
+
+    def _in_process(self, function, *arguments):
+        calls, process = getattr(self.own, "process", (CALLS, None))
+        if calls == CALLS:
+            if process:
+                process.shutdown()
+            calls, process = 0, concurrent.futures.ProcessPoolExecutor(1, multiprocessing.get_context("spawn"))
+        self.own.process = calls + 1, process
+        try:
+            return process.submit(function, *arguments).result()
+        except concurrent.futures.BrokenExecutor:
+            del self.own.process
+            raise Died("the process that graded it has ended, for lack of memory perhaps") from None
