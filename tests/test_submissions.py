@@ -458,6 +458,12 @@ def test_names_in_no_encoding_stay_apart(tmp_path):
     assert students(tmp_path) == ["M\\xe4ller", "M\\xfcller"]
 
 
+def test_a_name_is_text_of_one_line(tmp_path):
+    (tmp_path / "all.zip").write_bytes(zip_of({"a\nb\u202ec_7_assignsubmission_file_/x\r\n.ipynb": NOTEBOOK}))
+    (one,) = submissions.find(tmp_path / "all.zip")
+    assert one.student == r"a\nb\u202ec" and one.file == rf"{one.student}_7_assignsubmission_file_/x\r\n.ipynb"
+
+
 @pytest.mark.parametrize("name", ["x.ipynb.json", "x.ipynb.txt", "x.IPYNB", "x.ipynb.JSON", "x.ipynb.download"])
 def test_another_ending_is_graded_with_a_note(folder, name):
     put(folder, f"alice/{name}")

@@ -19,6 +19,8 @@ LARGEST = 256 * 2**20  # bytes of a file, and of all that is read of a zip file 
 MOST_FILES = 10_000  # in a zip file inside
 LONGEST_PATH, LONGEST_NAME = 4096, 255  # which no file system allows to be longer
 NOTEBOOK = re.compile(r"\.ipynb(\.(json|txt|text|download))?$", re.IGNORECASE)  # Safari and others add an ending
+# Ends of lines and the like, and what turns the direction of all that follows.
+CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
 OF_ENTRY = b"PK\x01\x02"  # what each entry of an archive's table of contents begins with
 JUNK = re.compile(
     r"\.|~\$|__MACOSX$|(Thumbs\.db|ehthumbs\.db|desktop\.ini)$|.*-checkpoint\.ipynb$", re.IGNORECASE | re.DOTALL
@@ -179,6 +181,7 @@ def _parts(name, separator):
 
 
 def normal(name):
-    """A name as text: the same for the two ways to write an umlaut, and printable where it was in no known encoding."""
+    """A name as text of one line: one for the two ways to write an umlaut, and with escapes for what is no text."""
     text = name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+    text = CONTROL.sub(lambda match: match[0].encode("unicode_escape").decode(), text)
     return unicodedata.normalize("NFC", text)[:LONGEST_NAME]

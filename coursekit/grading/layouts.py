@@ -208,7 +208,7 @@ def _refuse_shared(found):
         if one.identifier and names.setdefault(one.identifier, one.student) != one.student:
             raise SubmissionsError(
                 f"{one.platform}'s number {one.identifier} stands for {names[one.identifier]} and for {one.student}; "
-                "grade one download at a time."
+                "grade one download at a time, and nothing that is not from there."
             )
         if one.platform == "Moodle":
             downloads.add(one.place[:-1])
