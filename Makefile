@@ -44,6 +44,9 @@ unit: $(ENV)
 replay: $(ENV)  ## run every notebook again and compare its claims with the record
 	@$(STAGES) replay
 
+colab: $(ENV)  ## run every chapter as on Colab: its Python, its packages, the course installed by the first cell
+	@$(BIN)/python tools/colab.py $(PYTHON)
+
 notebooks: $(ENV)  ## re-execute the chapters and write them back (NB=book/01-transfer-learning.ipynb for one)
 	@$(BIN)/python tools/notebooks.py $(NB)
 
