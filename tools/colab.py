@@ -21,7 +21,7 @@ ROOT = notebooks.ROOT
 COLABS_PYTHON = "3.13"
 VERSIONS = ROOT / ".github" / "colab.txt"
 # An older Keras, as Colab has it, is what the first cell must replace; the last three run the notebooks.
-PACKAGES = ("tensorflow", "ipywidgets", "keras<3.15", "matplotlib", "pandas", "rich", "ipykernel")
+PACKAGES = ("tensorflow", "ipywidgets", "keras<3.15", "matplotlib", "pandas", "rich", "tqdm", "ipykernel")
 PACKAGES += ("pytest", "pytest-xdist", "nbval")
 
 
