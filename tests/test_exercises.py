@@ -49,6 +49,7 @@ def test_the_first_cell_installs(master):
     assert notebooks.code_cells(master)[0].source == exercises.bootstrap(master), "run `make exercises`"
 
 
+@pytest.mark.keras
 def test_what_is_expected_is_up_to_date(path, master):
     topic = exercises.topic_of(path)
     recorded, now = checks.expected(topic), exercises.answered(master, topic)

@@ -10,6 +10,8 @@ import pytest
 
 from coursekit import runtime
 
+pytestmark = pytest.mark.keras
+
 HEAVY = ("keras", "tensorflow", "jax", "torch", "matplotlib")
 
 
