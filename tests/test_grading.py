@@ -12,8 +12,8 @@ import tempfile
 import types
 import unittest.mock
 
-import debian
 import nbformat
+import needs
 import pytest
 from conftest import ROOT
 from hypothesis import given
@@ -48,9 +48,10 @@ LIMITS = sandbox.LIMITS | {"seconds": 60, "cell_seconds": 4, "memory": 1500, "di
 @pytest.fixture(scope="session", autouse=True)
 def bubblewrap():
     """The sandbox; the tests fail where there is none, because a skipped attack looks like one that was repelled."""
-    bwrap = debian.program("bubblewrap", "bwrap")
-    if not bwrap or not debian.succeeds([bwrap, "--ro-bind", "/", "/", "--unshare-user", "--unshare-net", "true"]):
-        pytest.fail("These tests need bubblewrap, and the right to use it: see book/instructors.md.", pytrace=False)
+    try:
+        needs.ensure("bubblewrap")
+    except needs.Missing as sentence:
+        pytest.fail(str(sentence), pytrace=False)
 
 
 @pytest.fixture(scope="session")

@@ -278,7 +278,7 @@ def test_a_later_run_adds_to_an_earlier_one(tmp_path, capsys):
     out, names = tmp_path / "g.csv", list(POINTS)
     first, two, three = (str(sum(list(POINTS.values())[:number])) for number in (1, 2, 3))
     options = ["--out", str(out), "--sandbox", "none"]
-    grading.main([str(handed_in(tmp_path / "1", ada=names, bob=names[:1], cy=[])), *options])
+    grading.main([str(handed_in(tmp_path / "1", ada=names, bob=names[:1], cy=[])), *options, "--seed", SEED])
     assert points(out) == {"ada": "100", "bob": first, "cy": "0"}
     # Late submissions, one of them new, one in place of another.
     grading.main([str(handed_in(tmp_path / "2", bob=names[:2], di=names[:3])), *options, "--resume"])
@@ -446,7 +446,7 @@ def test_a_dask_cluster_that_is_not_there_is_one_sentence(school, tmp_path):
 def test_without_a_sandbox_it_warns(tmp_path):
     (tmp_path / "in").mkdir()
     (tmp_path / "in" / "ada.ipynb").write_text(notebook(*POINTS))
-    done = command(tmp_path / "in", "--out", tmp_path / "grades.csv", "--sandbox", "none")
+    done = command(tmp_path / "in", "--out", tmp_path / "grades.csv", "--sandbox", "none", "--seed", SEED)
     assert done.returncode == 0 and "WARNING: without a sandbox, every notebook can read and change" in done.stderr
     assert rows(tmp_path / "grades.csv")[0]["points"] == "100"
 
