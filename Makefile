@@ -14,7 +14,7 @@ JOBS := 2
 CELL_TIMEOUT := 600
 STAGES = $(BIN)/python tools/stages.py --jobs $(JOBS) --cell-timeout $(CELL_TIMEOUT)
 
-.PHONY: help book serve needs test check lint unit replay colab notebooks exercises bench repository requirements clean
+.PHONY: help book serve needs test check lint unit replay colab portable notebooks exercises bench repository requirements clean
 
 help:  ## list the commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -46,6 +46,9 @@ replay: $(ENV)  ## run every notebook again and compare its claims with the reco
 
 colab: $(ENV)  ## run every chapter as on Colab: its Python, its packages, the course installed by the first cell
 	@$(BIN)/python tools/colab.py $(PYTHON)
+
+portable: $(ENV)  ## run unit tests and notebooks as on other processors
+	@$(BIN)/python tools/portable.py
 
 notebooks: $(ENV)  ## re-execute the chapters and write them back (NB=book/01-transfer-learning.ipynb for one)
 	@$(BIN)/python tools/notebooks.py $(NB)

@@ -7,8 +7,11 @@ import sys
 from collections import Counter
 
 import needs
+import portable
 import pytest
 import stages
+
+from coursekit.grading import sandbox
 
 # Needs
 
@@ -152,3 +155,23 @@ def test_an_interruption_ends_everything_once_the_stage_has_cleaned_up():
         assert process.stdout.readline() == "ending\n"
         said, _ = process.communicate("\n")
     assert (said, process.returncode) == ("ended\n", 130)
+
+
+# Other processors
+
+
+@pytest.mark.parametrize("setting", portable.SETTINGS.values(), ids=portable.SETTINGS)
+def test_the_instructions_of_a_setting_reach_the_sandbox(setting, monkeypatch):
+    for name, value in setting.items():
+        monkeypatch.setenv(name, value)
+    inside = sandbox.environment("package")
+    assert {name: inside.get(name) for name in setting if name not in portable.threads(1)} == {
+        name: value for name, value in setting.items() if name not in portable.threads(1)
+    }
+
+
+def test_every_stage_runs_in_every_setting_on_its_own_backend():
+    planned = {title: environment for title, environment, _ in portable.planned()}
+    assert len(planned) == len(portable.SETTINGS) * len(portable.STAGES)
+    for setting, variables in portable.SETTINGS.items():
+        assert planned[f"{setting}: units on JAX"] == {"KERAS_BACKEND": "jax", **variables}

@@ -11,6 +11,7 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 WITHOUT_BROWSER = "not site and not replay"
+JOBS, CELL_TIMEOUT = "2", "600"
 TENSORFLOW, JAX = {"KERAS_BACKEND": "tensorflow"}, {"KERAS_BACKEND": "jax"}
 
 
@@ -71,14 +72,19 @@ def summary(results):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--jobs", default="2", help="tests or notebooks at a time")
-    parser.add_argument("--cell-timeout", default="600", help="seconds that a notebook's cell may take")
+    parser.add_argument("--jobs", default=JOBS, help="tests or notebooks at a time")
+    parser.add_argument("--cell-timeout", default=CELL_TIMEOUT, help="seconds that a notebook's cell may take")
     parser.add_argument("stages", nargs="+", choices=stages("", ""))
     options = parser.parse_args()
+    known = stages(options.jobs, options.cell_timeout)
+    run_all(known[name] for name in options.stages)
+
+
+def run_all(planned):
+    """Run stages one after the other, print the table, and exit: with 1 where one failed."""
     results = {}
     try:
-        for name in options.stages:
-            title, environment, commands = stages(options.jobs, options.cell_timeout)[name]
+        for title, environment, commands in planned:
             print(f"\n── {title} ──", flush=True)
             start = time.monotonic()
             counts = sum((run(command, environment) for command in commands), Counter())
