@@ -680,7 +680,7 @@ def test_a_notebook_of_too_many_cells_is_not_run(folder):
 def test_a_notebook_of_too_much_code_is_not_run(folder, size):
     put(folder, "alice.ipynb", NOTEBOOK.replace("pass", "#" * size))
     (one,) = submissions.find(folder)
-    assert one.cells == [] and ("of code; at most 1,048,576 are run" in one.notes[0] or size == 2**25)
+    assert one.cells == [] and ("of code; at most 262,144 are run" in one.notes[0] or size == 2**25)
 
 
 def test_a_damaged_member_of_a_zip_costs_only_itself(tmp_path):

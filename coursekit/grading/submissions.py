@@ -13,10 +13,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from coursekit import checks
+from coursekit.checks import values
 from coursekit.grading import files, layouts, reader
 from coursekit.grading.files import SubmissionsError
 
-MOST_CODE = 2**20  # characters of a notebook's code
+MOST_CODE = values.LARGEST_HEAD // 2  # bytes of a notebook's code, which goes to the sandbox in one message
 MOST_CELLS = 1000
 CHECK = re.compile(r"(?<![\w.])check\s*\(\s*[\"']([\w-]+)[\"']")  # and not the claims' of a chapter
 DEFINED = re.compile(r"^(?:def (\w+)|(\w+) *= *lambda\b)", re.MULTILINE)
@@ -166,11 +167,11 @@ def _topic(cells, name):
 
 def _problem(cells, topic):
     """Why a notebook is not graded, or an empty text."""
-    characters = sum(len(source) for _, source in cells)
+    code_bytes = len(json.dumps(cells))
     if len(cells) > MOST_CELLS:
         return f"The notebook has {len(cells):,} cells; at most {MOST_CELLS:,} are run."
-    if characters > MOST_CODE:
-        return f"The notebook has {characters:,} characters of code; at most {MOST_CODE:,} are run."
+    if code_bytes > MOST_CODE:
+        return f"The notebook has {code_bytes:,} bytes of code; at most {MOST_CODE:,} are run."
     return "" if topic else NO_EXERCISE
 
 
