@@ -1,7 +1,9 @@
 """Fixtures shared by the whole suite: the built site on localhost, and a browser."""
 
 import functools
+import inspect
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -62,16 +64,22 @@ def pytest_collection_modifyitems(items):
 
 @functools.cache
 def reaches_keras(name):
-    """Whether a module takes something from Keras, or from a module of the package that does."""
+    """Whether a module imports Keras, anywhere in its text, or takes something from one of the package that does."""
     known, todo = set(), {name}
     while todo:
         known |= todo
-        values = [value for module in todo for value in vars(sys.modules[module]).values()]
-        origins = {str(getattr(value, "__module__", None) or getattr(value, "__name__", "")) for value in values}
-        if any(origin.split(".")[0] == "keras" for origin in origins):
+        texts = [inspect.getsource(sys.modules[module]) for module in todo]
+        if any(re.search(r"^ *(import|from) keras\b", text, re.MULTILINE) for text in texts):
             return True
-        todo = {origin for origin in origins - known if origin.startswith("coursekit.")}
+        todo = {one for module in todo for one in taken_from(module) if one.startswith("coursekit.")} - known
     return False
+
+
+def taken_from(name):
+    """The modules that a module takes something from. Its own submodules are attributes of a package, used or not."""
+    values = vars(sys.modules[name]).values()
+    names = {str(getattr(value, "__module__", None) or getattr(value, "__name__", "")) for value in values}
+    return {other for other in names if not other.startswith(f"{name}.")}
 
 
 class QuietHandler(SimpleHTTPRequestHandler):

@@ -10,8 +10,6 @@ import pytest
 
 from coursekit import runtime
 
-pytestmark = pytest.mark.keras
-
 HEAVY = ("keras", "tensorflow", "jax", "torch", "matplotlib")
 
 
