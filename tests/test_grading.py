@@ -253,6 +253,12 @@ def test_a_nuisance_costs_only_itself(attack, solution):
     assert all(note.startswith(f"Cell {place} ") for note in result["notes"]), "another cell is blamed"
 
 
+@pytest.mark.parametrize("attack", ["fills the buffers of sockets", "makes empty files", "fills memory in children"])
+def test_memory_that_the_kernel_keeps_counts(attack, solution):
+    (note,) = graded(with_attack(NUISANCES[attack]), solution, cell_seconds=30, memory=600)["notes"]
+    assert "needed more than 600 MiB of memory" in note
+
+
 def test_an_answer_that_never_returns_costs_its_question(solution):
     result = graded(with_attack("def verdict(before, after):\n    while True: pass"), solution)
     assert [name for name, points in result["points"].items() if not points] == ["verdict"]
