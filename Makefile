@@ -12,10 +12,9 @@ BUILD := .
 # Tests or notebooks at a time, and the seconds a cell may take.
 JOBS := 2
 CELL_TIMEOUT := 600
-PYTEST := $(BIN)/python -m pytest
-UNIT := -m "not site and not replay" -n $(JOBS) --dist worksteal tests
+STAGES = $(BIN)/python tools/stages.py --jobs $(JOBS) --cell-timeout $(CELL_TIMEOUT)
 
-.PHONY: help book serve test check lint unit replay notebooks exercises bench repository requirements clean
+.PHONY: help book serve needs test check lint unit replay colab portable notebooks exercises bench repository requirements clean
 
 help:  ## list the commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -26,22 +25,30 @@ book: $(ENV)  ## build the site from the committed outputs
 serve: book  ## build the site and serve it on http://localhost:8000
 	@$(BIN)/python -m http.server 8000 --bind 127.0.0.1 --directory $(BUILD)/_build/html
 
-test: lint unit  ## check everything: lint, unit tests on two backends, site, notebooks
-	$(PYTEST) -m "site or replay" -n $(JOBS) --dist loadfile tests
-	@$(MAKE) --no-print-directory replay
+# What is missing beside Python is said before the environment is made.
+needs:
+	@$(PYTHON) tools/needs.py
 
-check: lint unit  ## check everything but notebooks and browser
+test: needs $(ENV)  ## check everything: lint, unit tests on two backends, site, notebooks
+	@$(STAGES) lint all jax
+
+check: $(ENV)  ## check everything but notebooks and browser
+	@$(STAGES) lint unit jax
 
 lint: $(ENV)
-	$(BIN)/ruff check .
-	$(BIN)/ruff format --check .
+	@$(STAGES) lint
 
 unit: $(ENV)
-	$(PYTEST) $(UNIT)
-	KERAS_BACKEND=jax $(PYTEST) $(UNIT)
+	@$(STAGES) unit jax
 
 replay: $(ENV)  ## run every notebook again and compare its claims with the record
-	$(PYTEST) --nbval-lax --nbval-current-env --nbval-cell-timeout=$(CELL_TIMEOUT) -n $(JOBS) --dist loadfile --ignore=book/exercises book/ exercises/
+	@$(STAGES) replay
+
+colab: $(ENV)  ## run every chapter as on Colab: its Python, its packages, the course installed by the first cell
+	@$(BIN)/python tools/colab.py $(PYTHON)
+
+portable: $(ENV)  ## run unit tests and notebooks as on other processors
+	@$(BIN)/python tools/portable.py
 
 notebooks: $(ENV)  ## re-execute the chapters and write them back (NB=book/01-transfer-learning.ipynb for one)
 	@$(BIN)/python tools/notebooks.py $(NB)

@@ -1,16 +1,20 @@
 """Fixtures shared by the whole suite: the built site on localhost, and a browser."""
 
+import functools
+import inspect
 import os
+import re
 import shutil
 import subprocess
+import sys
 import threading
-from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from types import SimpleNamespace
 
-import chromium
+import compile_less
 import hypothesis
+import needs
 import numpy as np
 import offline
 import pytest
@@ -18,9 +22,27 @@ from playwright.sync_api import sync_playwright
 
 ROOT = Path(__file__).parents[1]
 
+# As root Chromium refuses its sandbox, and its own background traffic would count as requests to other hosts.
+CHROMIUM_FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+
+# What takes long begins first, so that short files are left for whichever worker has nothing else to do in the end.
+LONG = ("02-normalization.ipynb", "03-gans.ipynb", "test_grading.py", "test_grading_class.py", "test_replay_catches.py")
+
 # How long an example takes is no property of the code: JAX compiles in the first one.
 hypothesis.settings.register_profile("course", deadline=None)
 hypothesis.settings.load_profile("course")
+
+
+if os.environ.get("KERAS_BACKEND") == "jax":
+    compile_less.begin()
 
 
 def numpy(tensor):
@@ -31,10 +53,33 @@ def numpy(tensor):
 
 
 def pytest_collection_modifyitems(items):
-    """Mark what needs the built site or a browser, so that `make check` can leave it out."""
+    """Mark what needs the built site or a browser, and what needs Keras; put first what takes long."""
     for item in items:
-        if {"site", "browser"} & set(item.fixturenames):
+        if {"site", "browser"} & set(getattr(item, "fixturenames", ())):
             item.add_marker("site")
+        if hasattr(item, "module") and reaches_keras(item.module.__name__):
+            item.add_marker("keras")
+    items.sort(key=lambda item: item.path.name not in LONG)
+
+
+@functools.cache
+def reaches_keras(name):
+    """Whether a module imports Keras, anywhere in its text, or takes something from one of the package that does."""
+    known, todo = set(), {name}
+    while todo:
+        known |= todo
+        texts = [inspect.getsource(sys.modules[module]) for module in todo]
+        if any(re.search(r"^ *(import|from) keras\b", text, re.MULTILINE) for text in texts):
+            return True
+        todo = {one for module in todo for one in taken_from(module) if one.startswith("coursekit.")} - known
+    return False
+
+
+def taken_from(name):
+    """The modules that a module takes something from. Its own submodules are attributes of a package, used or not."""
+    values = vars(sys.modules[name]).values()
+    names = {str(getattr(value, "__module__", None) or getattr(value, "__name__", "")) for value in values}
+    return {other for other in names if not other.startswith(f"{name}.")}
 
 
 class QuietHandler(SimpleHTTPRequestHandler):
@@ -44,7 +89,7 @@ class QuietHandler(SimpleHTTPRequestHandler):
 
 def serve(folder):
     """Serve a folder on a free port of localhost, in the background."""
-    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(QuietHandler, directory=folder))
+    server = ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(QuietHandler, directory=folder))
     threading.Thread(target=server.serve_forever, daemon=True).start()
     return server
 
@@ -67,13 +112,13 @@ def site(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def browser():
-    """A headless Chromium; the test that asks for it fails where there is none."""
+    """A headless Chromium; the test that asks for it fails where there is none, since a skipped one looks passed."""
+    try:
+        needs.ensure("chromium")
+    except needs.Missing as sentence:
+        pytest.fail(str(sentence), pytrace=False)
     with sync_playwright() as playwright:
-        try:
-            path = chromium.executable(playwright)
-        except chromium.NoChromium as error:
-            pytest.fail(str(error), pytrace=False)
-        instance = playwright.chromium.launch(executable_path=path, args=chromium.FLAGS)
+        instance = playwright.chromium.launch(executable_path=needs.chromium(), args=CHROMIUM_FLAGS)
         yield instance
         instance.close()
 

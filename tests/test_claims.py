@@ -295,9 +295,42 @@ def test_the_same_numbers_never_drift(series):
     assert list(claims._drifts(now, on_file)) == []
 
 
+def at(standard_errors, seeds=6):
+    """A series that lies so many standard errors above zero, and scatters so much that its mean never drifts."""
+    return {"a": spread_out(standard_errors / np.sqrt(seeds), 1, seeds), "nothing": 0}
+
+
+@pytest.mark.parametrize(
+    ("recorded", "now", "verdict"),
+    [
+        (4.5, 4.5, "confirmed"),
+        (4.5, 3.5, "confirmed"),
+        (4.5, 2.5, "confirmed"),
+        (4.5, 1.5, "inconclusive"),
+        (3.5, 4.5, "inconclusive"),
+        (-3.5, 4.5, "inconclusive"),
+        (3.5, 7.5, "inconclusive"),
+        (3.5, 8.5, "confirmed"),
+        (-4.5, -2.5, "refuted"),
+        (-4.5, -1.5, "inconclusive"),
+        (-4.5, 4.5, "confirmed"),
+    ],
+)
+def test_the_verdict_on_record_stands_until_it_is_contradicted(course, monkeypatch, capsys, recorded, now, verdict):
+    lines = lines_of_a_replay(monkeypatch, capsys, at(recorded), at(now))
+    assert lines[0] == f"{verdict} · gan-first · the first statement"
+    before = "confirmed" if recorded > 4 else "refuted" if recorded < -4 else "inconclusive"
+    assert any("the verdict is" in line for line in lines[1:]) == (verdict != before)
+
+
+def test_without_a_record_the_margin_alone_decides(course, capsys):
+    claims.check("gan-first", claims.greater(**at(3.9)))
+    assert capsys.readouterr().out.startswith("inconclusive")
+
+
 def test_another_verdict_drifts(course, monkeypatch, capsys):
-    # Within the interval of a scattered record, yet no longer four standard errors above zero.
-    on_record, now = {"a": [0.6, 0.7, 0.8], "b": 0.45}, {"a": [0.55, 0.65, 0.75], "b": 0.45}
+    # Within the interval of a scattered record, yet no longer two standard errors above zero.
+    on_record, now = {"a": [0.6, 0.7, 0.8], "b": 0.45}, {"a": [0.45, 0.55, 0.65], "b": 0.45}
     verdict, drift = lines_of_a_replay(monkeypatch, capsys, on_record, now)
     assert verdict == "inconclusive · gan-first · the first statement"
     assert drift == "drifted · the verdict is inconclusive now, confirmed on record."

@@ -29,12 +29,12 @@ RECEPTIVE_FIELDS = {"ResNet50": 483, "VGG16": 212, "InceptionV3": 1311}
 
 def application(name):
     options = {"input_shape": (224, 224, 3)} if name == "MobileNetV3Small" else {}
-    with keras.StatelessScope():  # draws no weights
+    with keras.StatelessScope(initialize_variables=False):  # draws no weights
         return getattr(keras.applications, name)(weights=None, **options)
 
 
 def sequential(*stack, shape):
-    with keras.StatelessScope():
+    with keras.StatelessScope(initialize_variables=False):
         return keras.Sequential([keras.Input(shape), *stack])
 
 

@@ -8,6 +8,8 @@ import pytest
 
 import coursekit
 
+pytestmark = pytest.mark.keras
+
 # The widgets' are run beside their other tests.
 MODULES = [
     coursekit,

@@ -12,8 +12,8 @@ import tempfile
 import types
 import unittest.mock
 
-import debian
 import nbformat
+import needs
 import pytest
 from conftest import ROOT
 from hypothesis import given
@@ -48,9 +48,10 @@ LIMITS = sandbox.LIMITS | {"seconds": 60, "cell_seconds": 4, "memory": 1500, "di
 @pytest.fixture(scope="session", autouse=True)
 def bubblewrap():
     """The sandbox; the tests fail where there is none, because a skipped attack looks like one that was repelled."""
-    bwrap = debian.program("bubblewrap", "bwrap")
-    if not bwrap or not debian.succeeds([bwrap, "--ro-bind", "/", "/", "--unshare-user", "--unshare-net", "true"]):
-        pytest.fail("These tests need bubblewrap, and the right to use it: see book/instructors.md.", pytrace=False)
+    try:
+        needs.ensure("bubblewrap")
+    except needs.Missing as sentence:
+        pytest.fail(str(sentence), pytrace=False)
 
 
 @pytest.fixture(scope="session")
@@ -250,6 +251,12 @@ def test_a_nuisance_costs_only_itself(attack, solution):
     assert len(result["notes"]) <= 1 and len(str(result)) < 10_000
     place = list(SOLUTION.values()).index(ANSWER_TO["verdict"]) + 2
     assert all(note.startswith(f"Cell {place} ") for note in result["notes"]), "another cell is blamed"
+
+
+@pytest.mark.parametrize("attack", ["fills the buffers of sockets", "makes empty files", "fills memory in children"])
+def test_memory_that_the_kernel_keeps_counts(attack, solution):
+    (note,) = graded(with_attack(NUISANCES[attack]), solution, cell_seconds=30, memory=600)["notes"]
+    assert "needed more than 600 MiB of memory" in note
 
 
 def test_an_answer_that_never_returns_costs_its_question(solution):

@@ -25,7 +25,7 @@ def test_the_bottleneck_costs_what_coursekit_counts(open_page):
         image = keras.Input((side, side, channels))
         narrow = layers.Conv2D(bottleneck, 1)
         last = [layers.Conv2D(filters, length, padding="same") for _ in range(2)]
-        with keras.StatelessScope():  # draws no weights
+        with keras.StatelessScope(initialize_variables=False):  # draws no weights
             direct = keras.Model(image, last[0](image))
             through = keras.Model(image, last[1](narrow(image)))
         wanted = dict(zip(("direct", "reduction", "rest"), counted(direct) + counted(through), strict=True))
@@ -55,7 +55,7 @@ def test_the_designed_module_costs_what_coursekit_counts(open_page, reduced):
         call = f"m.module({shape}, {filters}, {str(reduced).lower()})"
         said = page.evaluate(f"import('./inception_designer.js').then((m) => {call})")
         image = keras.Input(shape)
-        with keras.StatelessScope():
+        with keras.StatelessScope(initialize_variables=False):
             if reduced:
                 output = inception.inception_module(image, **filters)
             else:

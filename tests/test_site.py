@@ -3,6 +3,7 @@
 from types import SimpleNamespace
 from urllib.parse import unquote, urlsplit
 
+import ledger
 import pytest
 import repository_address
 import yaml
@@ -10,6 +11,8 @@ from axe_core_python.sync_playwright import Axe
 from bs4 import BeautifulSoup
 from conftest import ROOT
 from playwright.sync_api import expect
+
+from coursekit import claims, records
 
 WIDE = {"width": 1280, "height": 900}
 PHONE = {"width": 390, "height": 844}
@@ -93,6 +96,16 @@ def test_it_takes_nothing_from_elsewhere(site, name):
 
 def test_no_source_file_is_published(site):
     assert [path.name for path in (site.html / "_static").rglob("*") if path.suffix in (".py", ".toml", ".pyc")] == []
+
+
+def test_every_claim_is_on_the_page_with_its_numbers(site):
+    page = (site.html / "claims.html").read_text("utf-8")
+    for claim in claims.load().values():
+        assert f'id="{claim.id}"' in page
+    for (_, name), on_file in records.read_all().items():
+        if "claim" in on_file:
+            for condition in on_file["conditions"]:
+                assert ledger.mean(next(iter(condition["values"].values()))) in page, name
 
 
 def test_a_page_opened_from_the_disk_draws_maths_and_widgets(site, browser):

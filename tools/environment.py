@@ -54,7 +54,8 @@ def main(folder):
     offline = "A package could not be fetched; check the network connection, then run the same command again."
     if not any(environment.glob("lib/python*/site-packages/uv/__init__.py")):
         run(offline, python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", UV)
-    install = [python, "-m", "uv", "pip", "install", "--quiet", "--python", python]
+    # Compiled once, here: where Python may not write bytecode, each start of a kernel would compile all of TensorFlow.
+    install = [python, "-m", "uv", "pip", "install", "--quiet", "--compile-bytecode", "--python", python]
     run(offline, *install, "-r", "requirements.txt")
     run(offline, *install, "--no-deps", "--no-build-isolation", "--editable", ".")
     (environment / MARK).touch()

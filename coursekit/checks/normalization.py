@@ -131,7 +131,7 @@ QUESTIONS = (
         title="better averages",
         points=10,
         inputs=lambda random: {"means": drift(random)[0]},
-        cases=20,
+        cases=60,
         score=last_mean,
     ),
 )

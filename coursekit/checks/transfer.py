@@ -212,7 +212,7 @@ QUESTIONS = (
         title="the most from few labels",
         points=10,
         inputs=lambda random: clusters(random)[0],
-        cases=20,
+        cases=40,
         score=few_labels,
     ),
 )

@@ -130,23 +130,24 @@ def results(pool, calls, **bar):
 
 
 def to_do(found, progress, of_topic, options):
-    """What is to be graded: a dict from the place of a submission to the ids of its questions.
+    """What is to be graded: a list of pairs, a submission and the ids of its questions.
 
     That is every question of a submission that is new or has changed, questions that have themselves changed, and those
     that are asked for by ``--student`` and ``--question``.
     """
-    todo = {}
-    for place, one in enumerate(found):
+    todo = []
+    for one in found:
         if not one.topic or options.student not in (None, one.student):
             continue
         now, before = of_topic[one.topic], progress.entries.get(Entry(one).owner)
         if not before or not before.grade or before.submission.fingerprint != one.fingerprint:
-            todo[place] = list(now)
+            names = list(now)
         elif options.question or options.student:
-            todo[place] = [name for name in now if options.question in (None, name)]
+            names = [name for name in now if options.question in (None, name)]
         else:
-            todo[place] = [name for name, version in now.items() if before.versions.get(name) != version]
-    return {place: names for place, names in todo.items() if names}
+            names = [name for name, version in now.items() if before.versions.get(name) != version]
+        todo += [(one, names)] if names else []
+    return todo
 
 
 def entry(one, before, names, outcome, now):
@@ -186,14 +187,7 @@ def run(options):
             progress.add(Entry(one))
     todo = to_do(found, progress, of_topic, options)
     if todo:
-        grade_all(
-            executor(options),
-            [(found[place], names) for place, names in todo.items()],
-            masters,
-            of_topic,
-            progress,
-            options.sandbox,
-        )
+        grade_all(executor(options), todo, masters, of_topic, progress, options.sandbox)
     reports.write_all(options.out, [(one.submission, one.grade) for one in progress.sorted()], progress.seed)
     return progress
 

@@ -5,6 +5,7 @@ import html
 import io
 import json
 import re
+import unicodedata
 from pathlib import Path
 
 from coursekit import checks
@@ -22,6 +23,10 @@ tr { border-bottom: 1px solid #ddd; } td.points { white-space: nowrap; text-alig
 """
 
 
+LONGEST_NAME = 100  # bytes of a student's name in that of a file, all of which may have 255
+RESERVED = re.compile(r"con|prn|aux|nul|com\d|lpt\d", re.IGNORECASE)  # what Windows calls its devices
+
+
 def total(grade):
     """The points of a grade together, as an integer where they are one."""
     points = round(sum(grade["points"].values()), 1)
@@ -37,8 +42,9 @@ def write_all(out, graded, seed):
     beside = out.with_suffix("")
     write(out, _grades(graded))
     write(Path(f"{beside}-canvas.csv"), _canvas(graded))
-    for topic in _topics(graded):
-        write(Path(f"{beside}-moodle-{topic}.csv"), _moodle(graded, topic))
+    if any(map(_is_participant, graded)):
+        for topic in _topics(graded):
+            write(Path(f"{beside}-moodle-{topic}.csv"), _moodle(graded, topic))
     write(Path(f"{beside}-summary.html"), _summary(graded, f"{seed:x}"))
     used = set()
     for submission, grade in graded:
@@ -56,13 +62,30 @@ def write(path, text):
 
 
 def _file_name(submission, used):
-    """A name that is safe on every system, and nobody else's."""
-    parts = filter(None, (submission.student, submission.identifier, submission.topic))
-    name = re.sub(r"[^\w-]+", "_", "_".join(parts))[:100].strip("_") or "student"
-    while name.casefold() in used:
+    """A name that is safe on every system, and nobody else's.
+
+    Moodle and Canvas know by it whose feedback it is. Both go by what stands between underscores, so that a student's
+    name has none.
+    """
+    words = "".join(letter if unicodedata.category(letter)[0] in "LMN" else " " for letter in submission.student)
+    student = "-".join(words.split()).encode()[:LONGEST_NAME].decode(errors="ignore") or "student"
+    numbers = {
+        "Moodle": [submission.identifier, "assignsubmission", "file"],
+        "Canvas": [submission.identifier, str(submission.attachment)],
+    }
+    if submission.identifier and submission.platform in numbers:
+        name = "_".join([student, *numbers[submission.platform], submission.topic or "exercise"])
+    else:
+        name = "_".join(filter(None, [student, submission.topic]))
+    while RESERVED.fullmatch(name) or _folded(name) in used:
         name += "_"
-    used.add(name.casefold())
+    used.add(_folded(name))
     return name
+
+
+def _folded(name):
+    """The same for names that some system takes for one."""
+    return unicodedata.normalize("NFKC", name).casefold()
 
 
 def _table(rows):
@@ -81,7 +104,7 @@ def _grades(graded):
     names = [name for name in names if any(grade and name in grade["points"] for _, grade in graded)]
     rows = [["student", "id", "exercise", "file", "points", "of", "late", *names, "notes"]]
     for submission, grade in graded:
-        sums = [total(grade), possible(submission.topic)] if grade else [0, ""]
+        sums = [total(grade), possible(submission.topic)] if grade else ["", ""]
         by_question = [f"{grade['points'][name]:g}" if grade and name in grade["points"] else "" for name in names]
         notes = " ".join(submission.notes + (grade["notes"] if grade else []))
         owner = [submission.student, submission.identifier, submission.topic, submission.file]
@@ -111,19 +134,43 @@ def _canvas(graded):
     return _table(rows)
 
 
+def _is_participant(entry):
+    """Whether a submission, with its grade, is from Moodle, which knows its participants by number."""
+    submission, _ = entry
+    return submission.platform == "Moodle" and submission.identifier
+
+
 def _moodle(graded, topic):
-    """For Moodle, *Upload grading worksheet* in the assignment: it knows a participant by number."""
-    rows = [["Identifier", "Full name", "Grade", "Last modified (grade)"]]
-    for (student, identifier), points in _by_student(graded).items():
-        if topic in points:
-            rows.append([f"Participant {identifier}", student, points[topic], ""])
+    """For Moodle, *Upload grading worksheet* in the assignment: it knows a participant by number.
+
+    Moodle leaves a grade as it is where there is none here.
+    """
+    found = {}
+    for submission, grade in filter(_is_participant, graded):
+        row = found.setdefault((submission.student, submission.identifier), {"grade": "", "comments": []})
+        if grade is None:
+            row["comments"] += submission.notes
+        elif submission.topic == topic:
+            row["grade"] = total(grade)
+            row["comments"] += _comments(submission, grade)
+    rows = [["Identifier", "Full name", "Grade", "Last modified (grade)", "Feedback comments"]]
+    for (student, identifier), row in found.items():
+        comments = "<br>".join(map(html.escape, row["comments"]))  # Moodle takes them for HTML
+        rows.append([f"Participant {identifier}", student, row["grade"], "", comments])
     return _table(rows)
 
 
+def _comments(submission, grade):
+    """What the page of feedback says, in sentences."""
+    questions = checks.questions(submission.topic)
+    missed = [f"{questions[name].title}: {message}" for name, message in grade["messages"].items() if message]
+    return [f"{total(grade):g} of {possible(submission.topic)} points.", *missed, *submission.notes, *grade["notes"]]
+
+
 def _gradescope(submission, grade):
-    """What Gradescope's autograder writes as results.json."""
+    """What Gradescope's autograder writes as results.json. Without a score, it waits for a person's."""
     if not grade:
-        return {"score": 0, "output": " ".join(submission.notes), "tests": []}
+        return {"output": " ".join(submission.notes), "tests": []}
     tests = [
         {
             "name": f"{name}: {question.title}",
@@ -148,7 +195,7 @@ def _feedback(submission, grade):
     title = f"{submission.topic.capitalize() or 'Exercise'}: {submission.student}"
     notes = "".join(f"<p>{html.escape(note)}</p>" for note in submission.notes + (grade["notes"] if grade else []))
     if not grade:
-        return _page(title, f"<p><strong>0 points.</strong></p>{notes}")
+        return _page(title, f"<p><strong>Not graded.</strong></p>{notes}")
     rows = []
     for name, question in checks.questions(submission.topic).items():
         points = grade["points"][name]
@@ -176,7 +223,7 @@ def _summary(graded, seed):
     ]
     if problems:
         rows = "".join(
-            f"<tr><th scope='row'>{html.escape(submission.student)}</th><td>{html.escape(note)}</td></tr>"
+            f"<tr><th scope='row'>{html.escape(submission.who)}</th><td>{html.escape(note)}</td></tr>"
             for submission, note in problems
         )
         parts.append(f"<h2>Remarks</h2><table>{rows}</table>")
@@ -193,7 +240,7 @@ def _same(graded):
 
 
 def _names(group):
-    return ", ".join(submission.student for submission in group)
+    return ", ".join(submission.who for submission in group)
 
 
 def _all_notes(submission, grade):

@@ -7,7 +7,7 @@ import time
 from dataclasses import dataclass, field
 
 from coursekit.checks import values
-from coursekit.grading import sandbox
+from coursekit.grading import sandbox, usage
 
 TICK = 0.1  # seconds between two looks at what a notebook uses
 OUTPUT = 64 * 2**20  # bytes that a notebook may print
@@ -89,6 +89,8 @@ class Watch(threading.Thread):
                 self.look()
                 if self.reason:
                     self.running.kill()
+        except usage.NoMemoryLeft:  # as the last look finds, too
+            self.running.kill()
         except BaseException as error:
             self.reason = f"could not be watched any more ({type(error).__name__}: {error})"
             self.running.kill()
@@ -119,16 +121,21 @@ class Watch(threading.Thread):
         return lines[-1] if lines else "it says nothing"
 
     def stop(self):
-        """End the sandbox, after a last look at what it used. Once is enough; more does no harm."""
+        """End the sandbox, after a last look at what it used. Once is enough; more does no harm.
+
+        Raises NoMemoryLeft where the machine has ended it.
+        """
         if self.done.is_set():
             return
         self.done.set()
         self.join()
-        with contextlib.suppress(OSError):
-            self.look()
-        self.restart_clock()
-        self.running.close()
-        self.reader.join(timeout=5)  # a process that escaped from the unprotected kind may hold the pipe
+        try:
+            with contextlib.suppress(OSError):
+                self.look()
+        finally:
+            self.restart_clock()
+            self.running.close()
+            self.reader.join(timeout=5)  # a process that escaped from the unprotected kind may hold the pipe
 
 
 class _Run:

@@ -5,6 +5,7 @@ of something, how much processor time was used, and how long what was ready to r
 """
 
 import contextlib
+import errno
 import functools
 import os
 import re
@@ -21,36 +22,71 @@ CONTROLLERS = {"cpu", "memory", "pids"}
 OF_PROCESS, OF_FILE = 16 * MIB, 2**11
 
 
+class NoMemoryLeft(Exception):
+    """The machine has less memory than the notebooks may use together; no one of them is to blame."""
+
+
 @functools.cache
-def parent_group():
+def parent_group(process=Path("/proc/self")):
     """The control group in which this process may make others: a folder, or None where there is none.
 
     It is one that has the controllers switched on, as those of root do, or else the process's own, if that was
-    delegated to it; then all processes in it move to a group below, since a group that is a parent may hold none.
+    delegated to it.
     """
-    mounted = [line.split() for line in Path("/proc/self/mountinfo").read_text().splitlines()]
-    mounts = [Path(fields[4]) for fields in mounted if fields[fields.index("-") + 1] == "cgroup2"]
-    own = re.search(r"^0::/(.*)$", Path("/proc/self/cgroup").read_text(), re.MULTILINE)
-    if not mounts or not own:
-        return None
-    folder = mounts[0] / own[1]
-    for group in (folder, *folder.parents[: len(folder.parts) - len(mounts[0].parts)]):
+    groups = _groups(process)
+    for group in groups:
         with contextlib.suppress(OSError):
             if _named(group / "cgroup.subtree_control") >= CONTROLLERS and _takes_processes(group):
                 return group
     with contextlib.suppress(OSError):
-        if _named(folder / "cgroup.controllers") >= CONTROLLERS:
-            below = folder / "grader"
-            below.mkdir(exist_ok=True)
-            for pid in _named(folder / "cgroup.procs"):
-                (below / "cgroup.procs").write_text(pid)
-            (folder / "cgroup.subtree_control").write_text(" ".join(f"+{name}" for name in CONTROLLERS))
-            return folder if _takes_processes(folder) else None
+        if groups and _named(groups[0] / "cgroup.controllers") >= CONTROLLERS:
+            _become_parent(groups[0])
+            return groups[0] if _takes_processes(groups[0]) else None
     return None
+
+
+def _groups(process):
+    """The control groups that a process is in, as folders: its own, and those above, up to one that was delegated."""
+    mounted = [line.split() for line in (process / "mountinfo").read_text().splitlines()]
+    mounts = [(Path(fields[4]), fields[3]) for fields in mounted if fields[fields.index("-") + 1] == "cgroup2"]
+    own = re.search(r"^0::(/.*)$", (process / "cgroup").read_text(), re.MULTILINE)
+    if not mounts or not own:
+        return []
+    mount, root = mounts[0]  # of a container, perhaps, which sees no group above its own
+    inside = Path(own[1]).relative_to(root).parts if Path(own[1]).is_relative_to(root) else ()
+    groups = [mount.joinpath(*inside[:depth]) for depth in range(len(inside), -1, -1)]
+    delegated = [place for place, group in enumerate(groups, start=1) if _is_delegated(group)]
+    return groups[: min(delegated, default=None)]
+
+
+def _is_delegated(group):
+    """Whether systemd has handed a group to whoever runs in it; those above are its own."""
+    try:
+        return os.getxattr(group, "user.delegate") == b"1"
+    except OSError:
+        return False
 
 
 def _named(path):
     return set(path.read_text().split())
+
+
+def _become_parent(group):
+    """Switch the controllers on for the groups below. Only the kernel's first group may hold processes besides, so that
+    those of any other move to a group below.
+    """
+    for _ in range(100):  # a process that is moved may have begun another one before
+        try:
+            return (group / "cgroup.subtree_control").write_text(" ".join(f"+{name}" for name in sorted(CONTROLLERS)))
+        except OSError as error:
+            if error.errno != errno.EBUSY:
+                raise
+        below = group / "grader"
+        below.mkdir(exist_ok=True)
+        for pid in _named(group / "cgroup.procs"):
+            with contextlib.suppress(ProcessLookupError):  # it has ended
+                (below / "cgroup.procs").write_text(pid)
+    raise OSError(errno.EBUSY, f"{group} has processes that cannot be moved.")
 
 
 def _takes_processes(parent):
@@ -74,9 +110,9 @@ class ControlGroup:
         self.folder.mkdir()
         # Files in the sandbox's /tmp are memory, too.
         memory = (limits["memory"] + limits["disk"]) * MIB
-        settings = {"memory.max": memory, "memory.swap.max": 0, "memory.oom.group": 1, "pids.max": limits["processes"]}
+        settings = {"memory.max": memory, "memory.oom.group": 1, "pids.max": limits["processes"], "memory.swap.max": 0}
         for name, value in settings.items():
-            with contextlib.suppress(FileNotFoundError):  # a kernel without swap has no file for it
+            if (self.folder / name).exists() or name != "memory.swap.max":  # which a kernel without swap does not have
                 (self.folder / name).write_text(str(value))
 
     def command(self, command):
@@ -84,20 +120,25 @@ class ControlGroup:
         return ["/bin/sh", "-c", 'echo 0 > "$0" && exec "$@"', str(self.folder / "cgroup.procs"), *command]
 
     def excess(self):
-        """What there is too much of, as the end of a sentence, or an empty text."""
-        if self._number("memory.events", r"oom_kill (\d+)"):
-            return f"needed more than {self.limits['memory']} MiB of memory"
-        return ""
+        """What there is too much of, as the end of a sentence, or an empty text.
+
+        Raises NoMemoryLeft where the kernel has ended processes that did not need more than they may.
+        """
+        if not self._number("memory.events", r"^oom_kill (\d+)"):
+            return ""
+        if not self._number("memory.events", r"^oom (\d+)"):
+            raise NoMemoryLeft("this machine has no memory left; grade fewer notebooks at a time, with --jobs")
+        return f"needed more than {self.limits['memory']} MiB of memory"
 
     def times(self):
         """Seconds of processor time, and seconds in which something was ready to run and waited, both so far."""
         waited = 0
         with contextlib.suppress(OSError):  # a kernel may not count it
-            waited = self._number("cpu.pressure", r"some .*total=(\d+)")
-        return self._number("cpu.stat", r"usage_usec (\d+)") / 1e6, waited / 1e6
+            waited = self._number("cpu.pressure", r"^some .*total=(\d+)")
+        return self._number("cpu.stat", r"^usage_usec (\d+)") / 1e6, waited / 1e6
 
     def _number(self, file, pattern):
-        found = re.search(pattern, (self.folder / file).read_text())
+        found = re.search(pattern, (self.folder / file).read_text(), re.MULTILINE)
         return int(found[1]) if found else 0
 
     def kill(self):
@@ -172,8 +213,8 @@ def _read(path):
 
 
 def _memory(pid):
-    """Bytes of memory of a process, with its page tables."""
-    found = re.findall(rb"^Vm(?:RSS|PTE):\s+(\d+) kB", _read(f"/proc/{pid}/status"), re.MULTILINE)
+    """Bytes of memory of a process, with its page tables and what of it is on the disk."""
+    found = re.findall(rb"^Vm(?:RSS|PTE|Swap):\s+(\d+) kB", _read(f"/proc/{pid}/status"), re.MULTILINE)
     return OF_PROCESS + 1024 * sum(map(int, found))
 
 
@@ -185,9 +226,10 @@ def _of_sandbox(tree):
             own = os.readlink(f"{inside}/ns/net") != os.readlink("/proc/self/ns/net")
             if own and os.stat(f"{inside}/root/tmp").st_dev != os.stat("/tmp").st_dev:
                 files = os.statvfs(f"{inside}/root/tmp")
-                sockets = re.search(rb"^UNIX\s+\d+\s+(\d+)", _read(f"{inside}/net/protocols"), re.MULTILINE)
+                # Newer kernels count those of streams in a line of their own.
+                sockets = re.findall(rb"^UNIX\S*\s+\d+\s+(\d+)", _read(f"{inside}/net/protocols"), re.MULTILINE)
                 most = 2 * int(_read("/proc/sys/net/core/wmem_max") or 0)
-                return OF_FILE * (files.f_files - files.f_ffree) + most * int(sockets[1] if sockets else 0)
+                return OF_FILE * (files.f_files - files.f_ffree) + most * sum(map(int, sockets))
         except OSError:  # it has ended, or is not ours to look at
             continue
     return 0

@@ -1,0 +1,99 @@
+"""Run stages of checks, the later ones even where one fails, and sum up: `python tools/stages.py lint unit jax`."""
+
+import argparse
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from pathlib import Path
+from xml.etree import ElementTree
+
+WITHOUT_BROWSER = "not site and not replay"
+JOBS, CELL_TIMEOUT = "2", "600"
+TENSORFLOW, JAX = {"KERAS_BACKEND": "tensorflow"}, {"KERAS_BACKEND": "jax"}
+
+
+def stages(jobs, cell_timeout):
+    """All stages by name: a title, variables of the environment, and commands, each of which has to succeed."""
+
+    def pytest(*arguments):
+        return [sys.executable, "-m", "pytest", "-n", jobs, "--dist=loadfile", "--no-loadscope-reorder", *arguments]
+
+    ruff = [sys.executable, "-m", "ruff"]
+    notebooks = ["--nbval-lax", "--nbval-current-env", f"--nbval-cell-timeout={cell_timeout}"]
+    notebooks += ["--ignore=book/exercises", "book", "exercises"]
+    return {
+        "lint": ("lint", {}, [[*ruff, "check", "."], [*ruff, "format", "--check", "."]]),
+        "unit": ("units on TensorFlow", TENSORFLOW, [pytest("-m", WITHOUT_BROWSER, "tests")]),
+        "jax": ("units on JAX", JAX, [pytest("-m", f"keras and {WITHOUT_BROWSER}", "tests")]),
+        "replay": ("notebooks", {}, [pytest(*notebooks)]),
+        # In one run, so that short tests fill the time that long ones leave.
+        "all": ("units, notebooks and site", TENSORFLOW, [pytest(*notebooks, "tests")]),
+    }
+
+
+def run(command, environment):
+    """Run a command. Returns how many of its tests passed, failed and were skipped; ruff's check is one test."""
+    with tempfile.TemporaryDirectory() as folder:
+        report = Path(folder, "report.xml")
+        if "pytest" in command:
+            command = [*command, f"--junit-xml={report}"]
+        with subprocess.Popen(command, env=os.environ | environment) as process:
+            try:
+                process.wait()
+            except KeyboardInterrupt:
+                process.wait()  # the terminal has told it, too, and it has to end what it began
+                raise
+        counts = counted(report) if report.exists() else Counter(passed=int(process.returncode == 0))
+    if process.returncode and not counts["failed"]:
+        counts["failed"] = 1
+    return counts
+
+
+def counted(report):
+    """What a report of pytest, in JUnit's form, counts."""
+    suite = ElementTree.parse(report).find("testsuite")
+    tests, failures, errors, skipped = (int(suite.get(name)) for name in ("tests", "failures", "errors", "skipped"))
+    return Counter(passed=tests - failures - errors - skipped, failed=failures + errors, skipped=skipped)
+
+
+def summary(results):
+    """The table: a line for each stage, and one that adds them up in the form that CI services read."""
+    lines = [f"{'':28}{'passed':>8}{'failed':>8}{'skipped':>8}{'time':>10}"]
+    for title, (counts, seconds) in results.items():
+        numbers = "".join(f"{counts[name]:8}" for name in ("passed", "failed", "skipped"))
+        lines.append(f"{title:28}{numbers}{int(seconds // 60):6}:{int(seconds % 60):02}")
+    total = sum((counts for counts, _ in results.values()), Counter())
+    skipped = f", {total['skipped']} skipped" if total["skipped"] else ""
+    return "\n".join([*lines, "", f"{total['passed']} passed, {total['failed']} failed{skipped}"])
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--jobs", default=JOBS, help="tests or notebooks at a time")
+    parser.add_argument("--cell-timeout", default=CELL_TIMEOUT, help="seconds that a notebook's cell may take")
+    parser.add_argument("stages", nargs="+", choices=stages("", ""))
+    options = parser.parse_args()
+    known = stages(options.jobs, options.cell_timeout)
+    run_all(known[name] for name in options.stages)
+
+
+def run_all(planned):
+    """Run stages one after the other, print the table, and exit: with 1 where one failed."""
+    results = {}
+    try:
+        for title, environment, commands in planned:
+            print(f"\n── {title} ──", flush=True)
+            start = time.monotonic()
+            counts = sum((run(command, environment) for command in commands), Counter())
+            results[title] = counts, time.monotonic() - start
+    except KeyboardInterrupt:
+        sys.exit(130)
+    print(f"\n{summary(results)}")
+    sys.exit(any(counts["failed"] for counts, _ in results.values()))
+
+
+if __name__ == "__main__":
+    main()
