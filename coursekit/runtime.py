@@ -1,6 +1,8 @@
 """What runs where: profile, seeds, backend and device of a session."""
 
 import contextlib
+import functools
+import gc
 import importlib
 import os
 import platform
@@ -70,17 +72,28 @@ def load_backend(seed):
 
             # It takes many small models, which is what experiments are made of, for a mistake, and says so in the page.
             tf.get_logger().setLevel("ERROR")
+    _freeze_imports()
     return where
 
 
 def _use_one_thread():
-    """Let TensorFlow compute every operation in one thread: the quick profile's are so small that a second thread costs
-    more in handing over than it computes, and the numbers no longer depend on how many cores there are.
+    """Let TensorFlow compute one operation after the other, each in one thread: the quick profile's are so small that a
+    second thread costs more in handing over than it computes. Neither the numbers nor the memory that threads keep for
+    themselves then depend on how many cores there are.
     """
     import tensorflow as tf
 
     with contextlib.suppress(RuntimeError):  # it has computed something already, and cannot change any more
         tf.config.threading.set_intra_op_parallelism_threads(1)
+        tf.config.threading.set_inter_op_parallelism_threads(1)
+
+
+@functools.cache  # once: what a second set-up finds is a reader's
+def _freeze_imports():
+    """Take what has been imported, half a million objects, out of Python's search for garbage, which is quick now and
+    comes often. A model that nobody needs any more waits for it: its parts refer to each other.
+    """
+    gc.freeze()
 
 
 def describe():

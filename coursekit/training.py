@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import math
 import os
 import pathlib
 import weakref
@@ -14,6 +15,8 @@ from coursekit import claims, records, runtime
 
 # A step of a small model is mostly overhead: of Python between two of them, and of handing over work between threads.
 STEPS_PER_EXECUTION = 25
+# A model that is called directly keeps what each layer answers until the last one has: so much memory, in float32.
+NUMBERS_AT_ONCE = 2**24
 # The state of every optimizer as it was compiled: not always zero, think of a loss scale or a learning rate.
 _optimizer_starts = weakref.WeakKeyDictionary()
 
@@ -153,18 +156,28 @@ def random_states(model):
     return [variable for variable in model.variables if variable.name == "seed_generator_state"]
 
 
-def outputs(model, x, batch_size=500):
+def outputs(model, x, batch_size=None):
     """What a model answers in inference, batch by batch: an array (examples, ...), or as many as it has outputs.
 
     It calls the model directly: for a few hundred images, ``model.predict`` takes longer to prepare than to compute.
+    batch_size: int, by default at most 500, and so many that what all layers answer takes no more than 64 MB.
     """
+    batch_size = batch_size or min(500, max(1, NUMBERS_AT_ONCE // max(1, _numbers(model))))
     parts = [model(x[start : start + batch_size], training=False) for start in range(0, len(x), batch_size)]
     parts = [keras.tree.map_structure(keras.ops.convert_to_numpy, part) for part in parts]
     return keras.tree.map_structure(lambda *of_parts: np.concatenate(of_parts), *parts)
 
 
-def accuracy(model, x, y, batch_size=500):
-    """Share of images that a model of logits puts into their class, a float."""
+def _numbers(model):
+    """How many numbers the layers of a model answer for one example, all of them together, as far as they tell."""
+    if hasattr(model, "layers"):
+        return sum(map(_numbers, model.layers))
+    answers = keras.tree.flatten(getattr(model, "output", ()))
+    return sum(math.prod(size or 1 for size in answer.shape[1:]) for answer in answers)
+
+
+def accuracy(model, x, y, batch_size=None):
+    """Share of images that a model of logits puts into their class, a float. batch_size: as for ``outputs``."""
     predicted = outputs(model, x, batch_size).argmax(-1)
     return float((predicted == np.reshape(y, -1)).mean())
 

@@ -247,6 +247,31 @@ def test_accuracy_equals_numpy(number, batch_size, seed):
     assert accuracy == pytest.approx(sum(correct) / number)
 
 
+def test_a_model_is_called_on_so_many_examples_that_what_its_layers_answer_stays_small(monkeypatch):
+    monkeypatch.setattr(training, "NUMBERS_AT_ONCE", 100)
+    block = keras.Sequential([keras.Input((3,)), layers.Dense(20), layers.Dense(3)])
+    model = keras.Sequential([keras.Input((3,)), block, layers.Dense(2)])
+    x, seen = np.random.default_rng(0).normal(size=(10, 3)).astype("float32"), []
+
+    def watched(images, training):
+        seen.append(len(images))
+        return model(images)
+
+    def answers(of):
+        seen.clear()
+        return training.outputs(of, x)
+
+    watched.layers = model.layers  # 20, 3 and 2 numbers an example
+    np.testing.assert_allclose(answers(watched), ops.convert_to_numpy(model(x)), rtol=1e-5)
+    assert seen == [4, 4, 2]
+    watched.layers = [layers.Dense(200_000)]  # larger than all there may be; it has not been called and says nothing
+    answers(watched)
+    assert seen == [10]
+    watched.layers = [keras.Sequential([keras.Input((3,)), layers.Dense(200)])]
+    answers(watched)
+    assert seen == [1] * 10
+
+
 # Progress bars
 
 

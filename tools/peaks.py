@@ -1,9 +1,10 @@
 """A plugin for the replay of notebooks: how much memory each kernel takes at most (`pytest -p tools.peaks`).
 
-The cell by which a notebook exceeds its limit fails, and a table ends the run. Without /proc, on macOS and Windows, there
-is nothing to see.
+The cell by which a notebook exceeds its limit fails, and a table ends the run. Where there is no /proc, on macOS and
+Windows, it sees nothing and says nothing.
 """
 
+import itertools
 import os
 import re
 from pathlib import Path
@@ -37,7 +38,7 @@ def pytest_runtest_makereport(item, call):
 
 def pytest_terminal_summary(terminalreporter):
     peaks = {}
-    for report in sum(terminalreporter.stats.values(), []):
+    for report in itertools.chain.from_iterable(terminalreporter.stats.values()):
         peak = dict(getattr(report, "user_properties", ())).get(PEAK)
         if peak:
             peaks[name(report)] = max(peak, peaks.get(name(report), 0))
@@ -55,8 +56,8 @@ def peak_memory(pid):
     """The most memory that a process has had, in gigabytes, or 0 where that is not to be known.
 
     Pages of libraries count, about .5 GB, which a control group counts only for whoever loads them first, and can drop
-    when memory is short. So what stays below a limit fits into a control group of that size, whoever came first. And the
-    kernel keeps this number: no peak between two looks is missed.
+    when memory is short. So what stays below a limit fits into a control group of that size, whoever came first. And
+    since Linux itself keeps this number, no peak between two looks is missed.
     """
     try:
         status = Path(f"/proc/{pid}/status").read_text()

@@ -22,7 +22,7 @@ def stages(jobs, cell_timeout):
         return [sys.executable, "-m", "pytest", "-n", jobs, "--dist=loadfile", "--no-loadscope-reorder", *arguments]
 
     ruff = [sys.executable, "-m", "ruff"]
-    notebooks = ["--nbval-lax", "--nbval-current-env", f"--nbval-cell-timeout={cell_timeout}"]
+    notebooks = ["-p", "tools.peaks", "--nbval-lax", "--nbval-current-env", f"--nbval-cell-timeout={cell_timeout}"]
     notebooks += ["--ignore=book/exercises", "book", "exercises"]
     return {
         "lint": ("lint", {}, [[*ruff, "check", "."], [*ruff, "format", "--check", "."]]),
