@@ -77,15 +77,13 @@ def load_backend(seed):
 
 
 def _use_one_thread():
-    """Let TensorFlow compute one operation after the other, each in one thread: the quick profile's are so small that a
-    second thread costs more in handing over than it computes. Neither the numbers nor the memory that threads keep for
-    themselves then depend on how many cores there are.
+    """Let TensorFlow compute every operation in one thread: the quick profile's are so small that a second thread costs
+    more in handing over than it computes, and the numbers no longer depend on how many cores there are.
     """
     import tensorflow as tf
 
     with contextlib.suppress(RuntimeError):  # it has computed something already, and cannot change any more
         tf.config.threading.set_intra_op_parallelism_threads(1)
-        tf.config.threading.set_inter_op_parallelism_threads(1)
 
 
 @functools.cache  # once: what a second set-up finds is a reader's

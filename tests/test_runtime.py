@@ -115,11 +115,11 @@ import coursekit, tensorflow as tf
 if not {early}:
     tf.zeros(1) + 1
 coursekit.setup()
-print(tf.config.threading.get_intra_op_parallelism_threads(), tf.config.threading.get_inter_op_parallelism_threads())
+print(tf.config.threading.get_intra_op_parallelism_threads())
 """
     run = python(code, COURSEKIT_PROFILE="quick")
     assert run.returncode == 0, run.stderr
-    assert run.stdout.splitlines()[-1] == ("1 1" if early else "0 0")
+    assert run.stdout.splitlines()[-1] == ("1" if early else "0")
 
 
 def test_what_was_imported_is_no_garbage_but_what_a_reader_leaves_behind_is():
