@@ -224,7 +224,6 @@ NUISANCES = {
     "makes empty files": "n = 0\nwhile True:\n    n += 1\n    open(f'/tmp/{n}', 'w').close()",
     "makes folders": "import os\nn = 0\nwhile True:\n    n += 1\n    os.mkdir(f'/tmp/{n}')",
     "makes links": "import os\nn = 0\nwhile True:\n    n += 1\n    os.symlink('x' * 4000, f'/tmp/{n}')",
-    "opens its own session": "import os\ntry: os.setsid()\nexcept PermissionError: pass\nelse: os._exit(1)",
     "presses Ctrl-C": "raise KeyboardInterrupt",
     "raises what cannot be said": (
         "class Mute(BaseException):\n    def __str__(self): raise KeyboardInterrupt\n    __repr__ = __str__\nraise Mute"
@@ -257,6 +256,15 @@ def test_a_nuisance_costs_only_itself(attack, solution):
 def test_memory_that_the_kernel_keeps_counts(attack, solution):
     (note,) = graded(with_attack(NUISANCES[attack]), solution, cell_seconds=30, memory=600)["notes"]
     assert "needed more than 600 MiB of memory" in note
+
+
+@pytest.mark.parametrize(
+    ("attack", "reason"),
+    [("fills memory", "needed more than 1500 MiB of memory"), ("fills the disk", "wrote more than 32 MiB of files")],
+)
+def test_what_is_full_is_told(attack, reason, solution):
+    (note,) = graded(with_attack(NUISANCES[attack]), solution)["notes"]
+    assert f" {reason}; the notebook was run again without it." in note
 
 
 def test_an_answer_that_never_returns_costs_its_question(solution):
@@ -340,6 +348,10 @@ ESCAPES = {
         "if pid == 0: os._exit(0)\nassert pid > 0"
     ),
     "traces a process": "import ctypes; assert ctypes.CDLL(None).ptrace(0, 0, 0, 0) == 0",
+    "shares memory without a file": "import mmap; mmap.mmap(-1, 4096)",
+    "shares memory of a device": "import mmap, os; mmap.mmap(os.open('/dev/zero', os.O_RDWR), 4096)",
+    "lets children end unseen": "import signal; signal.signal(signal.SIGCHLD, signal.SIG_IGN)",
+    "opens its own session": "import os; os.setsid()",
     "sees other processes": "import os; assert [p for p in os.listdir('/proc') if p.isdigit() and int(p) > 1000]",
 }
 

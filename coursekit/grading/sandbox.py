@@ -169,9 +169,11 @@ def _bwrap(package, limits, filter_fd):
             arguments += ["--perms", "0755", "--dir", str(parent)]
         arguments += ["--ro-bind-try", str(folder), str(folder)]
     installed = Path(coursekit.__file__).parent.resolve()
-    if any(installed.is_relative_to(folder) for folder in _python_folders()):
+    if any(installed.is_relative_to(folder.resolve()) for folder in visible()):
         arguments += ["--tmpfs", str(installed), "--remount-ro", str(installed)]
-    arguments += ["--ro-bind", str(package), "/course", "--proc", "/proc", "--dev", "/dev", "--remount-ro", "/dev"]
+    arguments += ["--ro-bind", str(package), "/course", "--proc", "/proc", "--dev", "/dev"]
+    # Of which one could make shared memory without a file.
+    arguments += ["--ro-bind", "/dev/null", "/dev/zero", "--remount-ro", "/dev"]
     arguments += ["--remount-ro", "/", "--clearenv"]
     if filter_fd is not None:
         arguments += ["--seccomp", str(filter_fd)]
