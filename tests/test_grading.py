@@ -217,11 +217,14 @@ NUISANCES = {
     ),
     "hands in the same answer without end": "while True: check('bn-fold', fold)",
     "fills the buffers of sockets": (
-        "import socket\npairs = []\nwhile True:\n    pairs.append(socket.socketpair())\n"
-        "    pairs[-1][0].setblocking(False)\n    pairs[-1][0].setsockopt(1, 7, 2**30)\n"
-        "    try:\n        while True: pairs[-1][0].send(bytes(2**16))\n    except BlockingIOError: pass"
+        "import os, socket, time\nfor _ in range(5): os.fork()\npairs = []\ntry:\n    while True:\n"
+        "        pairs.append(socket.socketpair())\n        pairs[-1][0].setblocking(False)\n"
+        "        pairs[-1][0].setsockopt(1, 7, 2**30)\n        try:\n"
+        "            while True: pairs[-1][0].send(bytes(2**15))\n        except BlockingIOError: pass\n"
+        "except OSError: time.sleep(1000)"
     ),
     "makes empty files": "n = 0\nwhile True:\n    n += 1\n    open(f'/tmp/{n}', 'w').close()",
+    "opens files": "held = []\nwhile True: held.append(open('/dev/null'))",
     "makes folders": "import os\nn = 0\nwhile True:\n    n += 1\n    os.mkdir(f'/tmp/{n}')",
     "makes links": "import os\nn = 0\nwhile True:\n    n += 1\n    os.symlink('x' * 4000, f'/tmp/{n}')",
     "presses Ctrl-C": "raise KeyboardInterrupt",
@@ -254,13 +257,17 @@ def test_a_nuisance_costs_only_itself(attack, solution):
 
 @pytest.mark.parametrize("attack", ["fills the buffers of sockets", "makes empty files", "fills memory in children"])
 def test_memory_that_the_kernel_keeps_counts(attack, solution):
-    (note,) = graded(with_attack(NUISANCES[attack]), solution, cell_seconds=30, memory=600)["notes"]
-    assert "needed more than 600 MiB of memory" in note
+    (note,) = graded(with_attack(NUISANCES[attack]), solution, cell_seconds=50, memory=700)["notes"]
+    assert "needed more than 700 MiB of memory" in note
 
 
 @pytest.mark.parametrize(
     ("attack", "reason"),
-    [("fills memory", "needed more than 1500 MiB of memory"), ("fills the disk", "wrote more than 32 MiB of files")],
+    [
+        ("fills memory", "needed more than 1500 MiB of memory"),
+        ("fills the disk", "wrote more than 32 MiB of files"),
+        ("opens files", "opened more than 256 files"),
+    ],
 )
 def test_what_is_full_is_told(attack, reason, solution):
     (note,) = graded(with_attack(NUISANCES[attack]), solution)["notes"]

@@ -7,8 +7,8 @@ to its standard error.
 
 The first message is ``{"cells": [[number, source], ...], "functions": {question: name}}``. Before each cell the
 runner writes ``{"cell": number}``, and after it ``{"raised": clause or "", "busy": whether something of it still
-runs}``; or, where the cell has filled what it may use, ``{"full": "memory" or "disk"}``, and ends. For each question
-that a cell hands in, it writes ``{"ask": question, "mistake": message or None}``, reads the inputs, and writes
+runs}``; or, where the cell has filled what it may use, ``{"full": "memory", "disk" or "files"}``, and ends. For each
+question that a cell hands in, it writes ``{"ask": question, "mistake": message or None}``, reads the inputs, and writes
 ``{"results": ...}``. After the last cell, a question that no cell has asked is asked all the same where its function is
 there; it takes the place of a cell's number. In the end comes ``{"done": True}``.
 """
@@ -27,6 +27,9 @@ import types
 from coursekit.checks import check, question, values
 
 MIB = 2**20
+OPEN_FILES = 256
+# What is full where a cell raises an error of the system with that number.
+FULL = {errno.ENOSPC: "disk", errno.EMFILE: "files"}
 
 
 def limit(seconds, memory, processes, disk, user):
@@ -37,7 +40,7 @@ def limit(seconds, memory, processes, disk, user):
         resource.RLIMIT_CPU: seconds,
         resource.RLIMIT_AS: memory * MIB,
         resource.RLIMIT_FSIZE: disk * MIB,
-        resource.RLIMIT_NOFILE: 256,
+        resource.RLIMIT_NOFILE: OPEN_FILES,
         resource.RLIMIT_CORE: 0,
         resource.RLIMIT_MEMLOCK: 0,
         resource.RLIMIT_MSGQUEUE: 0,
@@ -113,8 +116,8 @@ def _run(shell, source, check_again):
         namespace["check"] = shadow
     if isinstance(error, MemoryError):
         return {"full": "memory"}
-    if isinstance(error, OSError) and error.errno == errno.ENOSPC:
-        return {"full": "disk"}
+    if isinstance(error, OSError) and error.errno in FULL:
+        return {"full": FULL[error.errno]}
     return {"raised": question.raised(error) if error else "", "busy": _busy() > busy_before}
 
 

@@ -6,12 +6,16 @@ import threading
 import time
 from dataclasses import dataclass, field
 
-from coursekit.checks import values
+from coursekit.checks import runner, values
 from coursekit.grading import sandbox, usage
 
 TICK = 0.1  # seconds between two looks at what a notebook uses
 OUTPUT = 64 * 2**20  # bytes that a notebook may print
-FULL = {"memory": "needed more than {memory} MiB of memory", "disk": "wrote more than {disk} MiB of files"}
+FULL = {
+    "memory": "needed more than {memory} MiB of memory",
+    "disk": "wrote more than {disk} MiB of files",
+    "files": f"opened more than {runner.OPEN_FILES} files",
+}
 # Cells of which it is noted what they raised, and characters of it.
 MOST_RAISED, CLAUSE = 20, 600
 
