@@ -5,6 +5,7 @@ import json
 import linecache
 import struct
 import tracemalloc
+import unittest.mock
 
 import numpy as np
 import pytest
@@ -14,7 +15,7 @@ from hypothesis.extra import numpy as arrays
 
 import coursekit
 from coursekit import checks
-from coursekit.checks import question, values
+from coursekit.checks import inception, question, values
 
 NUMBERS = st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.floats(allow_nan=False) | st.text(max_size=8)
 ARRAYS = arrays.arrays(
@@ -363,6 +364,28 @@ def test_a_contest_takes_what_its_score_says():
     assert contest.judge(0, None, [{"error": "it raises"}]) == (0, "Given n=1, it raises.")
     for nothing in (None, [], [{}], "text", [3]):
         assert contest.judge(0, None, nothing)[0] == 0
+
+
+@given(st.sampled_from(["uint8", "bool", "int16", "float16"]), st.lists(st.integers(0, 1), min_size=3, max_size=3))
+def test_what_is_fitting_can_be_subtracted(dtype, numbers):
+    ((_, one),) = question.fitting([np.zeros(3)], [np.array(numbers, dtype)])
+    assert np.array_equal(np.diff(one), [numbers[1] - numbers[0], numbers[2] - numbers[1]])
+
+
+@given(st.floats(), st.floats(0.01, 10), st.floats(0.01, 0.9))
+def test_no_error_gets_more_or_less_than_points(error, worst, ratio):
+    share = question.share_of(error, worst, worst * ratio)
+    assert 0 <= share <= 1 and (share == 0 or error < worst)
+
+
+def test_a_design_is_refused_before_it_has_weights():
+    """Which the grader would hold, and no sandbox."""
+    import keras
+
+    made = unittest.mock.patch.object(keras.layers, "Conv2D", wraps=keras.layers.Conv2D)
+    with made as made, pytest.raises(ValueError, match=r"Up to layer 2, it needs 39,[0-9,]+ multiplications; 2,000,"):
+        inception.built([["conv", 8, 3], ["conv", 512, 7], ["conv", 512, 7]])
+    assert [call.args for call in made.call_args_list] == [(8, 3)]
 
 
 # Inputs

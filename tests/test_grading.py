@@ -217,14 +217,16 @@ NUISANCES = {
     ),
     "hands in the same answer without end": "while True: check('bn-fold', fold)",
     "fills the buffers of sockets": (
-        "import socket\npairs = []\nwhile True:\n    pairs.append(socket.socketpair())\n"
-        "    pairs[-1][0].setblocking(False)\n    pairs[-1][0].setsockopt(1, 7, 2**30)\n"
-        "    try:\n        while True: pairs[-1][0].send(bytes(2**16))\n    except BlockingIOError: pass"
+        "import os, socket, time\nfor _ in range(5): os.fork()\npairs = []\ntry:\n    while True:\n"
+        "        pairs.append(socket.socketpair())\n        pairs[-1][0].setblocking(False)\n"
+        "        pairs[-1][0].setsockopt(1, 7, 2**30)\n        try:\n"
+        "            while True: pairs[-1][0].send(bytes(2**15))\n        except BlockingIOError: pass\n"
+        "except OSError: time.sleep(1000)"
     ),
     "makes empty files": "n = 0\nwhile True:\n    n += 1\n    open(f'/tmp/{n}', 'w').close()",
+    "opens files": "held = []\nwhile True: held.append(open('/dev/null'))",
     "makes folders": "import os\nn = 0\nwhile True:\n    n += 1\n    os.mkdir(f'/tmp/{n}')",
     "makes links": "import os\nn = 0\nwhile True:\n    n += 1\n    os.symlink('x' * 4000, f'/tmp/{n}')",
-    "opens its own session": "import os\ntry: os.setsid()\nexcept PermissionError: pass\nelse: os._exit(1)",
     "presses Ctrl-C": "raise KeyboardInterrupt",
     "raises what cannot be said": (
         "class Mute(BaseException):\n    def __str__(self): raise KeyboardInterrupt\n    __repr__ = __str__\nraise Mute"
@@ -255,8 +257,21 @@ def test_a_nuisance_costs_only_itself(attack, solution):
 
 @pytest.mark.parametrize("attack", ["fills the buffers of sockets", "makes empty files", "fills memory in children"])
 def test_memory_that_the_kernel_keeps_counts(attack, solution):
-    (note,) = graded(with_attack(NUISANCES[attack]), solution, cell_seconds=30, memory=600)["notes"]
-    assert "needed more than 600 MiB of memory" in note
+    (note,) = graded(with_attack(NUISANCES[attack]), solution, cell_seconds=50, memory=700)["notes"]
+    assert "needed more than 700 MiB of memory" in note
+
+
+@pytest.mark.parametrize(
+    ("attack", "reason"),
+    [
+        ("fills memory", "needed more than 1500 MiB of memory"),
+        ("fills the disk", "wrote more than 32 MiB of files"),
+        ("opens files", "opened more than 256 files"),
+    ],
+)
+def test_what_is_full_is_told(attack, reason, solution):
+    (note,) = graded(with_attack(NUISANCES[attack]), solution)["notes"]
+    assert f" {reason}; the notebook was run again without it." in note
 
 
 def test_an_answer_that_never_returns_costs_its_question(solution):
@@ -340,6 +355,10 @@ ESCAPES = {
         "if pid == 0: os._exit(0)\nassert pid > 0"
     ),
     "traces a process": "import ctypes; assert ctypes.CDLL(None).ptrace(0, 0, 0, 0) == 0",
+    "shares memory without a file": "import mmap; mmap.mmap(-1, 4096)",
+    "shares memory of a device": "import mmap, os; mmap.mmap(os.open('/dev/zero', os.O_RDWR), 4096)",
+    "lets children end unseen": "import signal; signal.signal(signal.SIGCHLD, signal.SIG_IGN)",
+    "opens its own session": "import os; os.setsid()",
     "sees other processes": "import os; assert [p for p in os.listdir('/proc') if p.isdigit() and int(p) > 1000]",
 }
 

@@ -1,5 +1,7 @@
 """The questions of the exercise on Inception modules and 1x1 convolutions."""
 
+import math
+
 import numpy as np
 
 from coursekit.checks.question import Contest, Question
@@ -77,11 +79,19 @@ WORST, BEST = 0.75, 0.9
 
 
 def built(design):
-    """The network of a design, a list of layers. Raises ValueError for what is none."""
+    """The network of a design, a list of layers. Raises ValueError for what is none, or has too many multiplications,
+    before there are as many weights.
+    """
     import keras
     from keras import layers
 
+    needed = 0
+
     def conv(x, filters, size):
+        nonlocal needed
+        needed += math.prod(x.shape[1:]) * filters * size**2
+        if needed > MOST:
+            raise ValueError(f"Up to layer {number}, it needs {needed:,} multiplications; {MOST:,} are allowed.")
         x = layers.Conv2D(filters, size, padding="same", use_bias=False)(x)
         return layers.ReLU()(layers.BatchNormalization(momentum=0.9)(x))
 

@@ -168,11 +168,13 @@ def fitting(truths, found):
         clause = values.difference(true, one, rtol=0, atol=np.inf)
         if clause:
             raise ValueError(f"In case {number}, {clause}.")
-        yield true, np.asarray(one)
+        yield true, np.asarray(one, "float64")  # whatever kind of number it is, differences shall be less than 0
 
 
 def share_of(error, worst, best):
     """The share of the points for an error, in proportion to its logarithm: 0 at the worst, 1 at the best."""
+    if not np.isfinite(error):
+        return 0.0
     return float(np.clip(np.log(worst / max(error, 1e-9)) / np.log(worst / best), 0, 1))
 
 

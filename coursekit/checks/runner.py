@@ -7,9 +7,10 @@ to its standard error.
 
 The first message is ``{"cells": [[number, source], ...], "functions": {question: name}}``. Before each cell the
 runner writes ``{"cell": number}``, and after it ``{"raised": clause or "", "busy": whether something of it still
-runs}``. For each question that a cell hands in, it writes ``{"ask": question, "mistake": message or None}``, reads the
-inputs, and writes ``{"results": ...}``. After the last cell, a question that no cell has asked is asked all the same
-where its function is there; it takes the place of a cell's number. In the end comes ``{"done": True}``.
+runs}``; or, where the cell has filled what it may use, ``{"full": "memory", "disk" or "files"}``, and ends. For each
+question that a cell hands in, it writes ``{"ask": question, "mistake": message or None}``, reads the inputs, and writes
+``{"results": ...}``. After the last cell, a question that no cell has asked is asked all the same where its function is
+there; it takes the place of a cell's number. In the end comes ``{"done": True}``.
 """
 
 import errno
@@ -26,6 +27,9 @@ import types
 from coursekit.checks import check, question, values
 
 MIB = 2**20
+OPEN_FILES = 256
+# What is full where a cell raises an error of the system with that number.
+FULL = {errno.ENOSPC: "disk", errno.EMFILE: "files"}
 
 
 def limit(seconds, memory, processes, disk, user):
@@ -36,7 +40,7 @@ def limit(seconds, memory, processes, disk, user):
         resource.RLIMIT_CPU: seconds,
         resource.RLIMIT_AS: memory * MIB,
         resource.RLIMIT_FSIZE: disk * MIB,
-        resource.RLIMIT_NOFILE: 256,
+        resource.RLIMIT_NOFILE: OPEN_FILES,
         resource.RLIMIT_CORE: 0,
         resource.RLIMIT_MEMLOCK: 0,
         resource.RLIMIT_MSGQUEUE: 0,
@@ -82,7 +86,10 @@ def main():
     calls = re.compile(rf"\bcheck\s*\(\s*[\"']({'|'.join(map(re.escape, task['functions']))})[\"']")
     for number, source in task["cells"]:
         write({"cell": number})
-        write(_run(shell, source, check_again=calls.search(source)))
+        outcome = _run(shell, source, check_again=calls.search(source))
+        write(outcome)
+        if "full" in outcome:
+            os._exit(1)  # it would stay full; without this cell, the others have a chance
     for name, function in task["functions"].items():
         if name not in asked and callable(shell.user_ns.get(function)):
             write({"cell": name})
@@ -93,7 +100,7 @@ def main():
 
 
 def _run(shell, source, check_again):
-    """Run a cell, and say what it raised, and whether it has left something running."""
+    """Run a cell. Returns what it raised, and whether it has left something running; or what it has filled."""
     _restore_standard_streams()
     busy_before = _busy()
     namespace = shell.user_ns
@@ -107,8 +114,10 @@ def _run(shell, source, check_again):
         error = escaped
     if check_again and namespace.get("check") is check:
         namespace["check"] = shadow
-    if isinstance(error, MemoryError) or (isinstance(error, OSError) and error.errno == errno.ENOSPC):
-        os._exit(1)  # what it has filled would stay so; without this cell, the others have a chance
+    if isinstance(error, MemoryError):
+        return {"full": "memory"}
+    if isinstance(error, OSError) and error.errno in FULL:
+        return {"full": FULL[error.errno]}
     return {"raised": question.raised(error) if error else "", "busy": _busy() > busy_before}
 
 

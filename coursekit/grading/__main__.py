@@ -60,7 +60,9 @@ def check_arguments(parser, options):
     if options.submissions.resolve() in options.out.resolve().parents:
         parser.error(f"--out {options.out} is among the submissions; write the grades somewhere else.")
     if options.sandbox == "bwrap":
-        for path in (options.submissions, options.out, options.masters, REPOSITORY / "exercises"):
+        # Beside an installed coursekit there are no exercises.
+        there = [path for path in (options.masters, REPOSITORY / "exercises") if path.exists()]
+        for path in (options.submissions, options.out, *there):
             for folder in sandbox.visible():
                 if path.resolve().is_relative_to(folder.resolve()):
                     parser.error(f"{path} lies in {folder}, which notebooks can read; move it somewhere else.")

@@ -136,6 +136,13 @@ def _python_folders():
     return sorted(path for path in found - inside if not path.is_relative_to("/usr") or path.is_symlink())
 
 
+def _installed():
+    """Every coursekit that is installed where a notebook can read, in this Python or in another one, sorted."""
+    places = ("python3*", "lib/python3*", "local/lib/python3*")
+    found = (path for folder in visible() for place in places for path in folder.glob(f"{place}/*-packages/coursekit"))
+    return sorted({path.resolve() for path in found})
+
+
 def _filter():
     """A file descriptor that the filter of system calls can be read from, or None on a machine that has none."""
     program = seccomp.program()
@@ -168,10 +175,11 @@ def _bwrap(package, limits, filter_fd):
         for parent in reversed(folder.parents[:-1]):  # bubblewrap itself would make them for root only
             arguments += ["--perms", "0755", "--dir", str(parent)]
         arguments += ["--ro-bind-try", str(folder), str(folder)]
-    installed = Path(coursekit.__file__).parent.resolve()
-    if any(installed.is_relative_to(folder) for folder in _python_folders()):
-        arguments += ["--tmpfs", str(installed), "--remount-ro", str(installed)]
-    arguments += ["--ro-bind", str(package), "/course", "--proc", "/proc", "--dev", "/dev", "--remount-ro", "/dev"]
+    for package_of_answers in _installed():
+        arguments += ["--tmpfs", str(package_of_answers), "--remount-ro", str(package_of_answers)]
+    arguments += ["--ro-bind", str(package), "/course", "--proc", "/proc", "--dev", "/dev"]
+    # Of which one could make shared memory without a file.
+    arguments += ["--ro-bind", "/dev/null", "/dev/zero", "--remount-ro", "/dev"]
     arguments += ["--remount-ro", "/", "--clearenv"]
     if filter_fd is not None:
         arguments += ["--seccomp", str(filter_fd)]

@@ -6,11 +6,16 @@ import threading
 import time
 from dataclasses import dataclass, field
 
-from coursekit.checks import values
+from coursekit.checks import runner, values
 from coursekit.grading import sandbox, usage
 
 TICK = 0.1  # seconds between two looks at what a notebook uses
 OUTPUT = 64 * 2**20  # bytes that a notebook may print
+FULL = {
+    "memory": "needed more than {memory} MiB of memory",
+    "disk": "wrote more than {disk} MiB of files",
+    "files": f"opened more than {runner.OPEN_FILES} files",
+}
 # Cells of which it is noted what they raised, and characters of it.
 MOST_RAISED, CLAUSE = 20, 600
 
@@ -146,7 +151,7 @@ class _Run:
         self.questions, self.seed, self.mistakes = questions, seed, mistakes
         self.functions = {name: one.function for name, one in questions.items() if name not in left_out}
         self.numbers = {number for number, _ in self.cells} | self.functions.keys()
-        self.cell, self.asking, self.busy, self.raised, self.begun = None, None, None, [], set()
+        self.cell, self.asking, self.busy, self.full, self.raised, self.begun = None, None, None, "", [], set()
 
     def run(self, kind, package, limits, found):
         """Run, and add to what was found. Returns the cell that ended it and what it did, or None and an empty text.
@@ -166,7 +171,8 @@ class _Run:
                 raise sandbox.SandboxError(f"The sandbox does not start: {watch.last_line()}") from None
             # A thread or process that an earlier cell has left running is more suspect than a cell that just runs.
             culprit = self.cell if watch.reason or self.busy is None else self.busy
-            return culprit or next(iter(self.numbers)), watch.reason or "ended the process"
+            full = FULL.get(self.full, "ended the process").format(**limits)
+            return culprit or next(iter(self.numbers)), watch.reason or full
         except (ValueError, KeyError, TypeError, AttributeError):
             return self.cell or next(iter(self.numbers)), watch.reason or "interfered with the grading"
         finally:
@@ -184,6 +190,8 @@ class _Run:
             self._begin(self.cell, watch)
         elif message.keys() == {"raised", "busy"}:
             self._note(message)
+        elif message.keys() == {"full"}:
+            self.full = str(message["full"])
         else:
             self._ask(process, message["ask"], message["mistake"], watch, found)
         return False

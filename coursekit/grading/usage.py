@@ -53,7 +53,9 @@ def _groups(process):
     if not mounts or not own:
         return []
     mount, root = mounts[0]  # of a container, perhaps, which sees no group above its own
-    inside = Path(own[1]).relative_to(root).parts if Path(own[1]).is_relative_to(root) else ()
+    if not Path(own[1]).is_relative_to(root):
+        return []
+    inside = Path(own[1]).relative_to(root).parts
     groups = [mount.joinpath(*inside[:depth]) for depth in range(len(inside), -1, -1)]
     delegated = [place for place, group in enumerate(groups, start=1) if _is_delegated(group)]
     return groups[: min(delegated, default=None)]
