@@ -9,9 +9,10 @@ import weakref
 
 import keras
 import numpy as np
+from scipy import special
 from tqdm.auto import tqdm
 
-from coursekit import claims, records, runtime
+from coursekit import records, runtime
 
 # A step of a small model is mostly overhead: of Python between two of them, and of handing over work between threads.
 STEPS_PER_EXECUTION = 25
@@ -269,7 +270,10 @@ def recorded_sweep(run, *choices, seeds, name, again):
             )
         for number, value in numbers.items():
             recorded = results[key][number]
-            width = claims.MARGIN * recorded.std(ddof=1) * np.sqrt(1 + 1 / len(recorded))
+            # Where every seed takes another course on another processor, a run made again is a new draw: it may be as
+            # far from a few others as chance allows once in 10,000 numbers.
+            deviations = special.stdtrit(len(recorded) - 1, 1 - 0.5e-4) * np.sqrt(1 + 1 / len(recorded))
+            width = deviations * recorded.std(ddof=1)
             if not abs(value - recorded.mean()) <= max(width, 1e-3 * abs(recorded.mean())):  # NaN, too
                 drifts.append(
                     f"{name}, {key}, {number}: {value:.3g} now, {recorded.mean():.3g} ± {width:.2g} on record."

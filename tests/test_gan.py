@@ -285,8 +285,8 @@ def test_what_is_generated_comes_from_inference():
     model = dcgan()
     model.fit(images(64), epochs=1, verbose=0)
     noise = gan.NOISES["normal"]((5, 4), 7)
-    assert_allclose(model.generate(5, seed=7), numpy(model.generator(noise, training=False)), rtol=1e-5)
-    assert_array_equal(model.predict(noise, verbose=0), model.generate(5, seed=7))
+    for made in (model.generate(5, seed=7), model.predict(noise, verbose=0)):
+        assert_allclose(made, numpy(model.generator(noise, training=False)), rtol=1e-4, atol=1e-6)
 
 
 # Noise
@@ -417,7 +417,9 @@ def test_fit_takes_a_dataset_of_batches():
     one, other = (compiled(small_gan()) for _ in range(2))
     one.fit(batches, epochs=1, verbose=0)
     other.fit(points(64), batch_size=16, epochs=1, shuffle=False, verbose=0)
-    assert same(state(one), state(other))
+    # Compiled for batches of any size and of 16: not to the last bit the same.
+    for from_dataset, from_array in zip(state(one), state(other), strict=True):
+        assert_allclose(from_dataset, from_array, rtol=1e-4, atol=1e-6)
 
 
 def test_a_small_gan_learns_where_the_data_are():

@@ -284,7 +284,7 @@ def test_inference_is_the_first_head_alone():
     model = with_heads(dropout=0.9)
     first = numpy(model.network(x, training=False)[0])
     for answer in (model(x), model.predict(x, verbose=0), training.outputs(model, x), model.classifier(x)):
-        assert_allclose(numpy(answer), first, rtol=1e-5)
+        assert_allclose(numpy(answer), first, rtol=1e-4)
     loss = -np.log(first[np.arange(len(y)), y]).mean()
     assert_allclose(model.evaluate(x, y, verbose=0), [loss, (first.argmax(-1) == y).mean()], rtol=1e-5)
     # Nothing of the further heads is computed.

@@ -41,7 +41,7 @@ def limit(seconds, memory, processes, disk, user):
         resource.RLIMIT_AS: memory * MIB,
         resource.RLIMIT_FSIZE: disk * MIB,
         resource.RLIMIT_NOFILE: OPEN_FILES,
-        resource.RLIMIT_CORE: 0,
+        resource.RLIMIT_CORE: 1,  # byte: 0 does not hold where the kernel hands what has crashed to a program
         resource.RLIMIT_MEMLOCK: 0,
         resource.RLIMIT_MSGQUEUE: 0,
         resource.RLIMIT_NPROC: processes,

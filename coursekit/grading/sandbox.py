@@ -71,9 +71,11 @@ class Sandbox:
             command = [sys.executable, *runner]
         parent = usage.parent_group() if kind != "docker" else None  # which makes a group of its own
         group = usage.ControlGroup(parent, limits) if parent else None
+        # Of the grader's own environment, which may hold passwords, only what starts containers needs anything.
+        variables = environment(package) | {"HOME": self.home} if kind == "none" else {}
         self.process = subprocess.Popen(
             group.command(command) if group else command,
-            env=environment(package) | {"HOME": self.home} if self.home else None,
+            env=None if kind == "docker" else variables,
             pass_fds=() if filter_fd is None else (filter_fd,),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -162,7 +164,8 @@ def _bwrap(package, limits, filter_fd):
     arguments = ["--unshare-ipc", "--unshare-pid", "--unshare-net", "--unshare-uts", "--unshare-cgroup-try"]
     if os.getuid() != 0:
         arguments += ["--unshare-user", "--disable-userns"]
-    arguments += ["--die-with-parent", "--new-session", "--ro-bind", "/usr", "/usr"]
+    # As the first process, since one of bubblewrap's own would be an ordinary user's, open to whatever runs beside it.
+    arguments += ["--as-pid-1", "--die-with-parent", "--new-session", "--chdir", "/tmp", "--ro-bind", "/usr", "/usr"]
     for link in ("/bin", "/lib", "/lib64", "/sbin"):
         if os.path.islink(link):
             arguments += ["--symlink", os.readlink(link), link]
