@@ -270,7 +270,7 @@ def test_memory_that_the_kernel_keeps_counts(attack, solution):
     ],
 )
 def test_what_is_full_is_told(attack, reason, solution):
-    (note,) = graded(with_attack(NUISANCES[attack]), solution)["notes"]
+    (note,) = graded(with_attack(NUISANCES[attack]), solution, cell_seconds=50)["notes"]
     assert f" {reason}; the notebook was run again without it." in note
 
 
