@@ -10,7 +10,8 @@ The claim is
 - *refuted* when all are reversed,
 - *inconclusive* otherwise.
 
-Where the profiles do not agree, the claim is *qualified* as long as it holds somewhere: it depends on the data.
+A profile that is inconclusive outvotes no other one. Where those that are conclusive do not agree, the claim is
+*qualified*: it depends on the data. So it is symmetric: what refutes a claim confirms its opposite.
 
 Rounding differs from one processor to the next, and training multiplies it: 4.3 standard errors here may be 3.7 there.
 So the outcome on record stands until a run contradicts it clearly.
@@ -34,7 +35,7 @@ class Claim:
     """One sentence of the lecture that can be wrong.
 
     id: str, begins with what it is about. chapter: str, the topic. statement: str, in our words. lecture: str, the
-    slide. reason: str, why the verdict is not simply *confirmed*; empty where it is.
+    slide. reason: str, why the verdict is not simply *confirmed*, or does not hold everywhere; else empty.
     """
 
     id: str
@@ -156,22 +157,23 @@ def check(claim_id, *conditions, run=None):
 
 
 def joint_verdict(records_of_claim):
-    """Return the verdict on a claim from its records in one or several profiles.
+    """Return the verdict on a claim from its records in one or several profiles: what is inconclusive does not count.
 
+    >>> joint_verdict([{"verdict": "inconclusive"}, {"verdict": "refuted"}])
+    'refuted'
     >>> joint_verdict([{"verdict": "confirmed"}, {"verdict": "refuted"}])
     'qualified'
     """
     verdicts = {record["verdict"] for record in records_of_claim}
-    if len(verdicts) == 1:
-        return verdicts.pop()
-    return "qualified" if verdicts & {"confirmed", "qualified"} else "inconclusive"
+    conclusive = verdicts - {"inconclusive"} or verdicts
+    return conclusive.pop() if len(conclusive) == 1 else "qualified"
 
 
 def verify():
     """Return all records of claims, (profile, id) to record, after checking that claims and records belong together.
 
     Raises ValueError, in one sentence, for a claim without a record, a record of an unknown claim, or a claim that is
-    not simply confirmed and gives no reason.
+    not confirmed by every record and gives no reason.
     """
     claims = load()
     of_claims = {key: record for key, record in records.read_all().items() if "claim" in record}
@@ -185,8 +187,9 @@ def verify():
         measured = [record for (_, name), record in of_claims.items() if name == claim_id]
         if not measured:
             raise ValueError(f"The claim {claim_id!r} has no record; check it in its chapter and run make notebooks.")
-        if joint_verdict(measured) != "confirmed" and not claim.reason:
-            raise ValueError(f"The claim {claim_id!r} is {joint_verdict(measured)}; give it a reason.")
+        for record in measured:
+            if record["verdict"] != "confirmed" and not claim.reason:
+                raise ValueError(f"The claim {claim_id!r} is {record['verdict']}; give it a reason.")
     return of_claims
 
 

@@ -7,8 +7,11 @@ import subprocess
 import sys
 
 import ledger
+import numpy as np
 import pytest
 from conftest import ROOT
+from hypothesis import given
+from hypothesis import strategies as st
 
 from coursekit import claims
 
@@ -36,7 +39,20 @@ def test_a_series_is_written_to_the_digits_of_its_spread(series, written):
 
 def test_a_condition_that_does_not_hold_says_so():
     (condition,) = record(outcome="reversed", top_layer=[1, 1, 1], middle=[2, 2, 2])["conditions"]
-    assert ledger.condition_line(condition) == "top layer 1 > middle 2: reversed"
+    assert ledger.condition_line(condition) == "top layer 1 < middle 2: reversed"
+
+
+@given(st.lists(st.tuples(st.integers(0, 20), st.integers(0, 20)), min_size=3, max_size=5))
+def test_no_formula_is_false(pairs):
+    first, second = (np.array(side) / 10 for side in zip(*pairs, strict=True))
+    said = ledger.condition_line(vars(claims.greater(a=first, b=second)))
+    assert (" > " in said, " < " in said) in {
+        (first.mean() > second.mean(), first.mean() < second.mean()),
+        (False, False),
+    }
+    assert (" > " in said or " < " in said) == (not said.endswith(": open"))
+    said = ledger.condition_line(vars(claims.equal(a=first, b=second)))
+    assert (" = " in said, said.endswith(": reversed")) == ((first == second).all(), (first != second).any())
 
 
 def test_an_equality_with_a_tolerance_says_so():

@@ -19,7 +19,6 @@ from coursekit import claims
 from coursekit.runtime import PROFILES
 
 COLUMNS = ("Claim", "Verdict", "Quick", "Full")
-SIGNS = {"greater": ">", "equal": "="}
 
 
 class LedgerError(SphinxError):
@@ -118,11 +117,18 @@ def numbers(record, verdict):
 
 
 def condition_line(condition):
+    """Write a condition as it came out: a formula where that is one, and both sides where it is open."""
     left, right = (side(name, series) for name, series in condition["values"].items())
-    line = f"{left} {SIGNS[condition['relation']]} {right}"
-    if condition["within"]:
-        line += f" (within {condition['within']:g})"
-    return line if condition["outcome"] == "holds" else f"{line}: {condition['outcome']}"
+    holds = condition["outcome"] == "holds"
+    if condition["outcome"] == "open":
+        return f"{left}, {right}: open"
+    if condition["relation"] == "equal":
+        line = f"{left} {'=' if holds else '≠'} {right}"
+        if condition["within"]:
+            line += f" (within {condition['within']:g})"
+    else:
+        line = f"{left} {'>' if holds else '<'} {right}"
+    return line if holds else f"{line}: reversed"
 
 
 def side(name, series):
