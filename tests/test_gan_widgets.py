@@ -2,6 +2,7 @@
 
 import base64
 import json
+import re
 
 import keras
 import numpy as np
@@ -182,7 +183,11 @@ def test_playground_runs_and_pauses(open_page):
     assert page.get_by_role("status").inner_text() == said
     page.get_by_role("button", name="Provoke mode collapse").click()
     expect(page.get_by_role("slider", name="Discriminator's")).to_have_attribute("aria-valuetext", "0.0003")
-    expect(page.get_by_role("status")).to_contain_text("Nothing has been trained")
+    expect(page.get_by_role("button", name="Pause")).to_be_visible()  # it trains at once
+    expect(page.get_by_role("status")).to_contain_text(
+        re.compile(r"trained [1-9]\d\d+ times.*The fakes cover [0-2] of 8 blobs"), timeout=60_000
+    )
+    page.get_by_role("button", name="Pause").press("Enter")
 
 
 def test_playground_on_points_drawn_by_hand_or_by_keyboard(open_page):
@@ -261,7 +266,13 @@ def test_latent_explorer_by_keyboard(open_page):
     assert pixels() == start
     way.press("End")
     assert pixels() == page.get_by_role("img", name="100 % of the way").evaluate("(canvas) => canvas.toDataURL()")
+    strip = [page.get_by_role("img", name=f"{percent} % of the way") for percent in (17, 50, 100)]
+    old = [picture.evaluate("(canvas) => canvas.toDataURL()") for picture in strip]
     page.get_by_role("button", name="New noise").press("Enter")
+    assert all(
+        picture.evaluate("(canvas) => canvas.toDataURL()") != one for picture, one in zip(strip, old, strict=True)
+    )
+    first.press("Home")
     new = pixels()
     page.get_by_role("button", name="Keep as B").press("Enter")
     assert new == page.get_by_role("img", name="100 % of the way").evaluate("(canvas) => canvas.toDataURL()")

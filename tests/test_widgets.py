@@ -361,6 +361,19 @@ def test_lrn_explorer_computes_what_the_layer_computes(open_page):
         np.testing.assert_allclose(page.evaluate(call), expected, rtol=2e-5, atol=1e-6)
 
 
+def test_lrn_explorer_draws_before_and_after_on_one_scale(open_page):
+    page = open_page(LrnExplorer().html())
+    for key in ("Home", "End"):
+        page.get_by_role("slider", name="Excited neuron").press(key)
+        page.get_by_role("slider", name="Bias").press(key)
+        heights = page.locator("svg rect").evaluate_all("(all) => all.map((bar) => +bar.getAttribute('height'))")
+        numbers = page.get_by_role("cell").all_inner_texts()
+        # Equal distances are equal ratios, in both rows alike.
+        slope, _ = np.polyfit(np.log10([float(number) for number in numbers]), heights, 1)
+        fitted = slope * np.log10([float(number) for number in numbers])
+        np.testing.assert_allclose(heights - np.mean(heights), fitted - np.mean(fitted), atol=0.3)
+
+
 def test_lrn_explorer_by_keyboard(open_page):
     page = open_page(LrnExplorer().html())
     says, excited = page.get_by_role("status"), page.get_by_role("slider", name="Excited neuron")

@@ -254,7 +254,7 @@ function render({ model, el }) {
   const buttons = [
     button("Part 1: train the discriminator", once("part1")), button("Part 2: train the generator", once("part2")),
     runs, button("Start again", () => change({ seed: settings.seed + 1 })),
-    button("Provoke mode collapse", () => { Object.assign(rates, COLLAPSE); change({}); }), erase,
+    button("Provoke mode collapse", () => { Object.assign(rates, COLLAPSE); change({ target: "eight blobs" }); start(); }), erase,
   ];
 
   const field = html("canvas", { class: "ck-field", width: 480, height: 480, onkeydown: type, onpointerdown: paint, onpointermove: paint });

@@ -85,6 +85,12 @@ function render({ model, el }) {
   const sliders = noise.map((_, i) => slider(`z${i + 1}`, (position) => { noise[i] = VALUES[position]; draw(); }));
   const button = (words, act) => html("button", { type: "button", class: "ck-button", onclick: act }, words);
   const keep = (end) => button(`Keep as ${end}`, () => { ends[end] = [...noise]; drawStrip(); draw(); });
+  function renew() { // both ends of the way, and all between
+    for (const end of ["A", "B"]) ends[end] = noise.map(() => rounded(normal()));
+    noise = [...ends.A];
+    drawStrip();
+    draw(0);
+  }
   const big = canvas("The generated picture", "ck-digit");
   const strip = STRIP.map((percent) => canvas(`${percent} % of the way from A to B`, "ck-small-digit"));
   const says = html("p", { class: "ck-says", role: "status" });
@@ -102,7 +108,7 @@ function render({ model, el }) {
     html("p", { class: "ck-title" }, html("span", { class: "ck-kicker" }, "Explore"),
       `${noise.length} numbers of noise make one picture. Move them.`),
     html("div", { class: "ck-latent" }, html("div", {}, big), html("div", { class: "ck-controls ck-many" }, ...sliders.map(({ node }) => node))),
-    html("p", { class: "ck-buttons" }, button("New noise", () => { noise = noise.map(() => rounded(normal())); draw(); }), keep("A"), keep("B")),
+    html("p", { class: "ck-buttons" }, button("New noise", renew), keep("A"), keep("B")),
     html("div", { class: "ck-controls" }, way.node),
     html("div", { class: "ck-strip" }, ...strip),
     says);

@@ -66,20 +66,28 @@ function sentences(before, after, radius) {
   ];
 }
 
-// Two rows of bars, each as high as its own largest value: the pattern counts, the size is in the words.
+// Two rows of bars on one logarithmic scale, on which equal ratios are equal distances.
 function drawProfiles(before, after, radius) {
-  const [width, rowHeight, left] = [440, 110, 12];
-  const step = (width - 2 * left) / CHANNELS;
+  const [width, rowHeight, left, right] = [440, 120, 52, 12];
+  const step = (width - left - right) / CHANNELS;
+  const logs = [...before, ...after].map(Math.log10);
+  const [low, high] = [Math.floor(Math.min(-1, ...logs)), Math.ceil(Math.max(1, ...logs))];
+  const heightOf = (value) => (84 * (Math.log10(value) - low)) / (high - low);
+  const decades = Array.from({ length: high - low + 1 }, (_, i) => low + i).filter((k) => k % Math.ceil((high - low) / 4) === 0);
   const row = (values, top, words, kind) => {
-    const highest = Math.max(...values);
+    const base = top + 108;
     return [
-      svg("text", { x: left, y: top + 14 }, `${words}, at most ${short(highest)}`),
+      svg("text", { x: left, y: top + 12 }, `${words}: the excited neuron ${short(values[EXCITED])}`),
+      ...decades.flatMap((k) => [
+        svg("line", { class: "ck-grid", x1: left, x2: width - right, y1: base - heightOf(10 ** k), y2: base - heightOf(10 ** k) }),
+        svg("text", { x: left - 8, y: base - heightOf(10 ** k) + 4, "text-anchor": "end" }, short(10 ** k)),
+      ]),
       ...values.map((value, i) => {
-        const height = Math.max(1, (72 * value) / highest);
+        const height = Math.max(1, heightOf(value));
         const inside = Math.abs(i - EXCITED) <= radius;
         return svg("rect", {
           class: `${kind}${i === EXCITED ? " ck-excited" : ""}${inside ? "" : " ck-outside"}`,
-          x: (left + i * step + 2).toFixed(1), y: (top + 96 - height).toFixed(1),
+          x: (left + i * step + 2).toFixed(1), y: (base - height).toFixed(1),
           width: (step - 4).toFixed(1), height: height.toFixed(1),
         });
       }),
@@ -88,7 +96,7 @@ function drawProfiles(before, after, radius) {
   return svg("svg", {
     viewBox: `0 0 ${width} ${2 * rowHeight}`,
     role: "img",
-    "aria-label": "Responses of all channels before and after the normalization; the table below has the numbers.",
+    "aria-label": "Responses of all channels before and after the normalization, on one logarithmic scale; the table below has the numbers.",
   }, ...row(before, 0, "before", "ck-bar"), ...row(after, rowHeight, "after", "ck-bar"));
 }
 

@@ -113,7 +113,7 @@ function drawChart(result, { test, low, high, train, best }, { frozen: i, labels
     svg("polyline", { class: "ck-train", points: points(train).join(" ") }),
     svg("polyline", { class: "ck-test", points: points(test).join(" ") }),
     svg("circle", { class: "ck-point", cx: x(n), cy: y(test[i]), r: 6 }),
-    text("ck-star", [x(result.frozen[best]), y(test[best]) - 9], "middle", "★"));
+    text("ck-star", [x(result.frozen[best]), y(test[best])], "middle", "★"));
 }
 
 const legend = () => {
