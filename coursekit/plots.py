@@ -10,7 +10,7 @@ import numpy as np
 from IPython.display import Image
 
 STYLE = pathlib.Path(__file__).parent / "assets" / "coursekit.mplstyle"
-MARKERS = "osD^vP*"
+MARKERS = "osD^vP*X"  # one more than there are colors, so that no two of 56 curves look alike
 
 
 @contextlib.contextmanager

@@ -90,6 +90,13 @@ def test_curves_draw_mean_and_deviation(drawn, categorical, positions):
     assert_allclose([no_band.min(), no_band.max()], [0.3, 0.9])
 
 
+def test_no_two_curves_look_alike(drawn):
+    plots.curves([1, 2], {str(number): [0.1, 0.2] for number in range(9)}, **TEXT)
+    (axes,) = drawn[0].axes
+    looks = {(line.get_color(), line.get_marker()) for line in axes.lines}
+    assert len(looks) == 9
+
+
 @pytest.mark.parametrize(
     ("series", "sentence"),
     [
