@@ -62,6 +62,8 @@ def curves(x, series, *, alt, xlabel, ylabel, title="", categorical=False, ylim=
             axes.fill_between(positions, mean - spread, mean + spread, color=line.get_color(), alpha=0.15, lw=0)
         if categorical:
             axes.set_xticks(positions, [str(value) for value in x])
+        elif np.issubdtype(positions.dtype, np.integer):
+            axes.xaxis.get_major_locator().set_params(integer=True)  # there is no half epoch
         axes.set(xlabel=xlabel, ylabel=ylabel, title=title, ylim=ylim)
         axes.legend(loc="upper left", bbox_to_anchor=(1, 1))  # beside the curves, which it would cover somewhere
         return show(figure, f"{alt} {_spoken(x, series)}" if alt.strip() else alt)

@@ -90,6 +90,13 @@ def test_curves_draw_mean_and_deviation(drawn, categorical, positions):
     assert_allclose([no_band.min(), no_band.max()], [0.3, 0.9])
 
 
+def test_whole_numbers_have_whole_ticks(drawn):
+    for x in ([1, 2, 3], range(1, 4), [0.1, 0.2, 0.3]):
+        plots.curves(x, {"one": [0.1, 0.2, 0.3]}, **TEXT)
+    whole, also, parts = ([tick % 1 == 0 for tick in figure.axes[0].get_xticks()] for figure in drawn)
+    assert all(whole) and all(also) and not all(parts)
+
+
 def test_no_two_curves_look_alike(drawn):
     plots.curves([1, 2], {str(number): [0.1, 0.2] for number in range(9)}, **TEXT)
     (axes,) = drawn[0].axes
