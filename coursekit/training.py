@@ -123,10 +123,13 @@ def fit(
 
 
 def _orders(images, images_per_epoch, seed):
-    """Yield the rows of one epoch after the other: every image equally often, give or take once, in random order."""
+    """Yield the rows of one epoch after the other: every image equally often, give or take once, each time in an order
+    of its own.
+    """
     random = np.random.default_rng(seed)
+    times = -(-images_per_epoch // images)
     while True:
-        yield np.resize(random.permutation(images), images_per_epoch)
+        yield np.concatenate([random.permutation(images) for _ in range(times)])[:images_per_epoch]
 
 
 def _batches(x, y, batch_size):

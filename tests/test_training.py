@@ -160,6 +160,12 @@ def test_every_epoch_repeats_the_images_evenly(number, images_per_epoch, seed):
         assert len(times) == number and times.max() - times.min() <= 1
 
 
+def test_every_pass_within_an_epoch_has_an_order_of_its_own():
+    (rows,) = itertools.islice(training._orders(10, 40, seed=0), 1)
+    passes = [tuple(rows[start : start + 10]) for start in range(0, 40, 10)]
+    assert len(set(passes)) == 4 and all(sorted(one) == list(range(10)) for one in passes)
+
+
 def test_images_keep_their_labels():
     """Every label follows from its image, so that the loss of a model that knows how is next to nothing."""
     x = np.random.default_rng(0).normal(size=(50, 1)).astype("float32")
