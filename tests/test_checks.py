@@ -350,6 +350,15 @@ def test_inputs_are_the_same_for_a_seed_and_others_for_another(topic):
         assert drawn != other or not any(one.draw(1)), "only what has no inputs may draw the same"
 
 
+@pytest.mark.parametrize("result", [{"error": ""}, {"error": " "}, {"error": None}, {"error": 0}, {}, "", None])
+@pytest.mark.parametrize("name", ["bn-fold", "last-mean"])
+def test_what_is_no_result_is_not_right(name, result):
+    one, topic = checks.find(name)
+    recorded = checks.expected(topic).get(name)
+    points, sentence, _ = one.feedback(question.PUBLIC_SEED, recorded, [result] * one.cases)
+    assert points == 0 and sentence.endswith(", it was not handed in.")
+
+
 def test_a_contest_takes_what_its_score_says():
     contest = question.Contest(
         id="c",

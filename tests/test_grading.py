@@ -122,7 +122,10 @@ FORGERIES = {
     "replaces check": "class Passed:\n    def __call__(self, *_): print('passed')\ncheck = Passed()",
     "patches the question": (
         "from coursekit.checks import question\nquestion.Question.judge = lambda *_: (15, '')\n"
-        "question.Question.results = lambda *_: [{'value': 'higher'}] * 20"
+        "question.Question.results = lambda *_: [{'value': 'higher'}] * 60"
+    ),
+    "answers with errors that say nothing": (
+        "from coursekit.checks import question\nquestion.Question.results = lambda *_: [{'error': ''}] * 60"
     ),
     "patches the inputs": (
         "from coursekit import checks\nfrom coursekit.checks import normalization\n"
@@ -150,7 +153,7 @@ FORGERIES = {
     ),
     "writes messages of its own": (
         "from coursekit.checks import values\nmessage = values.pack({'ask': 'verdict', 'mistake': None})\n"
-        "message += values.pack({'results': [{'value': 'open'}] * 20}) + values.pack({'done': True})\n"
+        "message += values.pack({'results': [{'value': 'open'}] * 60}) + values.pack({'done': True})\n"
         + EVERYWHERE.format("message")
     ),
     "answers without asking": (
