@@ -243,6 +243,7 @@ NUISANCES = {
     "has a child that kills it later": (
         "import os, time\nif not os.fork():\n    time.sleep(.3)\n    os.kill(os.getppid(), 9)\n    os._exit(0)"
     ),
+    "goes on twice": "import os\nos.fork()",
     "leaves a busy thread": "import threading\ndef f():\n    while True: pass\nthreading.Thread(target=f).start()",
 }
 # After them, the cells of the honest part take as long as what ends the process later waits for.
@@ -282,6 +283,16 @@ def test_an_answer_that_never_returns_costs_its_question(solution):
     assert [name for name, points in result["points"].items() if not points] == ["verdict"]
     (note,) = result["notes"]
     assert "took longer than 4 s" in note
+    place = 2 + list(SOLUTION.values()).index(ANSWER_TO["verdict"]) + 1
+    assert result["messages"]["verdict"] == f"It was not handed in: Cell {place} took longer than 4 s."
+
+
+def test_what_was_not_reached_in_time_is_told(solution):
+    result = graded(with_attack(*["import time; time.sleep(2.5)"] * 3), solution, seconds=5)
+    reached = [name for name, points in result["points"].items() if points]
+    assert reached == [name for name in QUESTIONS if name not in ("verdict", "last-mean")]
+    for name in ("verdict", "last-mean"):
+        assert result["messages"][name].endswith("was running when the notebook's 5 s were over.")
 
 
 BUSY = "import subprocess\nfor _ in range(200): subprocess.Popen(['sh', '-c', 'while :; do :; done'])\nwhile True: pass"
