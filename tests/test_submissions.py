@@ -260,6 +260,22 @@ def test_a_group_of_gradescope_is_named_for_all_its_members(folder):
     assert students(folder) == ["Ada, Bob"]
 
 
+def test_no_name_of_gradescope_makes_two_students_one_or_breaks_a_table(folder):
+    names = ["Bob", "Bob", "Bob (submission_1)", "submission_5", "a\0b\u202ec\n"]
+    said = {f"submission_{number}": {":submitters": [{":name": name}]} for number, name in enumerate(names, start=1)}
+    put(folder, "submission_metadata.yml", json.dumps(said))
+    for number in range(1, 7):
+        put(folder, f"submission_{number}/x.ipynb", NOTEBOOK.replace("pass", f"return {number}"))
+    assert students(folder) == [
+        r"a\x00b\u202ec\n",
+        "Bob (submission_1)",
+        "Bob (submission_1) (submission_3)",
+        "Bob (submission_2)",
+        "submission_5 (submission_4)",
+        "submission_6",
+    ]
+
+
 # Names that a student chooses.
 
 PLATFORMS = {
