@@ -458,6 +458,13 @@ def test_what_a_cell_raises_is_told(old, new, notes, solution):
         assert result["messages"]["bn-fold"] == NOTHING_THERE
 
 
+def test_what_an_error_says_becomes_text_that_every_table_takes(solution):
+    said = "raise ValueError('a\\0b\\ud800c\\u202ed\\ne')"
+    result = graded(with_attack(said, f"def verdict(before, after): {said}"), solution)
+    for sentence in (result["notes"][0], result["messages"]["verdict"]):
+        assert "ValueError: a\\x00b\\ud800c\\u202ed\ne" in sentence
+
+
 # Answers that would become huge in the grader, or in what it says.
 HUGE = {
     "an array": "lambda **_: np.zeros(2**26, 'uint8')",

@@ -10,7 +10,7 @@ from pathlib import Path
 from coursekit import checks
 from coursekit.checks import values
 from coursekit.checks.question import Contest, said
-from coursekit.grading import sandbox, session
+from coursekit.grading import files, sandbox, session
 
 LONGEST = 1500  # characters of what is said of an answer
 # Seconds that a notebook and one of its cells get at least, however fast the master is.
@@ -76,7 +76,9 @@ def grade(cells, topic, key, seed, kind, only=None):
     points, messages = {}, {}
     for name in questions if only is None else only:
         points[name], messages[name] = _judge(questions[name], seed, key["questions"].get(name), answers)
-    return {"points": points, "messages": messages, "notes": answers.notes}
+    # What an error says, and so its message, is the student's own.
+    messages = {name: files.readable(message) for name, message in messages.items()}
+    return {"points": points, "messages": messages, "notes": list(map(files.readable, answers.notes))}
 
 
 def _judge(question, seed, solution, answers):
