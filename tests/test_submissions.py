@@ -873,6 +873,14 @@ PEOPLE = st.builds(
 )
 
 
+@pytest.mark.parametrize(
+    ("text", "cell"),
+    [("=1+1", "'=1+1"), ("＝1", "'＝1"), ("Cell 4 raises E: a;=1", "Cell 4 raises E: a;'=1"), ("a = 1; b", "a = 1; b")],
+)
+def test_no_text_becomes_a_formula(text, cell):
+    assert reports._cell(text) == cell
+
+
 @given(st.lists(PEOPLE, max_size=12))
 def test_pages_have_names_that_every_system_takes(people):
     used = set()
