@@ -8,6 +8,7 @@ import struct
 import subprocess
 import sys
 import textwrap
+import tracemalloc
 import unicodedata
 import zipfile
 
@@ -812,6 +813,19 @@ def test_memory_is_bounded_whatever_is_handed_in(folder):
     graded, own, readers = done.stdout.splitlines()
     assert graded == "['alice', 'pictures', 'zipped']"
     assert 1024 * int(own) < 4 * LARGEST and 1024 * int(readers) < reader.MEMORY
+
+
+def test_many_large_notebooks_in_a_small_zip_file_are_not_held_together(folder):
+    put(folder, "alice/x.ipynb")
+    many = {f"{number}.ipynb": NOTEBOOK.replace("pass", f"{number}{'#' * 200_000}") for number in range(100)}
+    put(folder, "mallory/x.zip", zip_of(many, **DEFLATED))
+    submissions.find(folder)
+    tracemalloc.start()
+    _, mallory = submissions.find(folder)
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert "have the same date, and differ" in mallory.notes[0]
+    assert most < 50 * 200_000
 
 
 def test_a_path_that_climbs_out_reads_and_writes_nothing_there(tmp_path):

@@ -111,7 +111,7 @@ def _in_folder(root):
 def _read(path, size):
     _limit(size)
     with open(path, "rb") as file:
-        return file.read(LARGEST)
+        return file.read(size)
 
 
 def _limit(size):
