@@ -368,6 +368,13 @@ ESCAPES = {
         "import ctypes, os\npid = ctypes.CDLL(None).syscall(56, 0x10000000 | 17, 0, 0, 0, 0)\n"
         "if pid == 0: os._exit(0)\nassert pid > 0"
     ),
+    "watches files": "import ctypes; assert ctypes.CDLL(None).syscall(300, 0x200, 0) > 0",
+    "makes rules of Landlock": (
+        "import ctypes, struct\nassert ctypes.CDLL(None).syscall(444, struct.pack('Q', 1), 8, 0) > 0"
+    ),
+    "takes the system's asynchronous reading": (
+        "import ctypes; assert ctypes.CDLL(None).syscall(206, 1, ctypes.byref(ctypes.c_ulong())) == 0"
+    ),
     "traces a process": "import ctypes; assert ctypes.CDLL(None).ptrace(0, 0, 0, 0) == 0",
     "shares memory without a file": "import mmap; mmap.mmap(-1, 4096)",
     "shares memory of a device": "import mmap, os; mmap.mmap(os.open('/dev/zero', os.O_RDWR), 4096)",
