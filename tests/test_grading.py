@@ -243,6 +243,39 @@ NUISANCES = {
     "has a child that kills it later": (
         "import os, time\nif not os.fork():\n    time.sleep(.3)\n    os.kill(os.getppid(), 9)\n    os._exit(0)"
     ),
+    "raises what raises itself": (
+        "one, other = ValueError(1), ValueError(2)\none.__cause__, other.__cause__ = other, one\nraise one"
+    ),
+    "raises a group in a group": (
+        "error = ValueError()\nfor _ in range(500): error = ExceptionGroup('x', [error])\nraise error"
+    ),
+    "raises what has no class": (
+        "class Kind(type):\n    def __getattribute__(self, name): raise SystemExit\n"
+        "    __name__ = property(lambda self: 1 / 0)\nclass Error(Exception, metaclass=Kind): pass\nraise Error"
+    ),
+    "raises a syntax error of its own": (
+        "error = SyntaxError('x')\n"
+        "error.msg, error.lineno, error.text, error.offset = None, '<b>', ['x'], {}\nraise error"
+    ),
+    "shows what raises": (
+        "class Shown:\n    def __repr__(self): raise SystemExit\n"
+        "    def _ipython_display_(self): raise KeyboardInterrupt\n    def _repr_html_(self): 1 / 0\nShown()"
+    ),
+    "closes the event loop": "import asyncio\nloop = asyncio.get_event_loop()\nloop.stop()\nloop.close()",
+    "lowers the limit of recursion": "import sys; sys.setrecursionlimit(60)",
+    "is deeply nested": "x" + ".a" * 10**5,
+    "has bytes of no program": "x = 1\0\ny = 2",
+    "names a cell that is none": (
+        "from coursekit.checks import values\n"
+        + EVERYWHERE.format("b''.join(values.pack({'cell': n}) for n in ([], {}, None, -1, 1.5, 'x'))")
+    ),
+    "asks what is no question": (
+        "from coursekit.checks import values\n" + EVERYWHERE.format("values.pack({'ask': [{}], 'mistake': {}})")
+    ),
+    "says what it raised in lists": (
+        "from coursekit.checks import values\n"
+        + EVERYWHERE.format("values.pack({'raised': '', 'busy': np.zeros(3)}) + values.pack({'full': [{}]})")
+    ),
     "goes on twice": "import os\nos.fork()",
     "leaves a busy thread": "import threading\ndef f():\n    while True: pass\nthreading.Thread(target=f).start()",
 }
