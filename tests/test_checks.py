@@ -350,6 +350,15 @@ def test_inputs_are_the_same_for_a_seed_and_others_for_another(topic):
         assert drawn != other or not any(one.draw(1)), "only what has no inputs may draw the same"
 
 
+@pytest.mark.parametrize("result", [{"error": ""}, {"error": " "}, {"error": None}, {"error": 0}, {}, "", None])
+@pytest.mark.parametrize("name", ["bn-fold", "last-mean"])
+def test_what_is_no_result_is_not_right(name, result):
+    one, topic = checks.find(name)
+    recorded = checks.expected(topic).get(name)
+    points, sentence, _ = one.feedback(question.PUBLIC_SEED, recorded, [result] * one.cases)
+    assert points == 0 and sentence.endswith(", it was not handed in.")
+
+
 def test_a_contest_takes_what_its_score_says():
     contest = question.Contest(
         id="c",
@@ -386,6 +395,17 @@ def test_a_design_is_refused_before_it_has_weights():
     with made as made, pytest.raises(ValueError, match=r"Up to layer 2, it needs 39,[0-9,]+ multiplications; 2,000,"):
         inception.built([["conv", 8, 3], ["conv", 512, 7], ["conv", 512, 7]])
     assert [call.args for call in made.call_args_list] == [(8, 3)]
+    with pytest.raises(ValueError, match=r"Up to layer 3, its maps have 200,900 numbers; 150,000 are allowed\."):
+        inception.built([["conv", 512, 1], ["conv", 1, 1], ["conv", 512, 1]])
+
+
+@pytest.mark.parametrize(
+    "layer", [[np.zeros(3), 8, 3], [["conv"], 8, 3], ["x" * 10**6], ["conv", True, True], {}, None]
+)
+def test_a_layer_that_is_none_is_said_to_be_none(layer):
+    with pytest.raises(ValueError, match=r"Layer 1 is .{1,80}; it must be") as error:
+        inception.built([layer])
+    assert len(str(error.value)) < 400
 
 
 # Inputs

@@ -381,6 +381,8 @@ def test_a_process_is_replaced_before_it_is_old(monkeypatch):
     with workers.Workers(1) as pool:
         pids = [pool.submit(os.getpid).result() for _ in range(6)]
     assert pids[0] == pids[1] != pids[2] == pids[3] != pids[4] == pids[5]
+    left = [thread for thread in threading.enumerate() if "Executor" in type(thread).__name__]
+    assert left == [], "what ends them ends with Python, and one of both complains"
 
 
 def test_an_interrupt_ends_what_has_not_begun():

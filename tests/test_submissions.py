@@ -8,6 +8,7 @@ import struct
 import subprocess
 import sys
 import textwrap
+import tracemalloc
 import unicodedata
 import zipfile
 
@@ -258,6 +259,22 @@ def test_a_group_of_gradescope_is_named_for_all_its_members(folder):
     put(folder, "submission_metadata.yml", "submission_1:\n  :submitters:\n  - :name: Ada\n  - :name: Bob\n")
     put(folder, "submission_1/x.ipynb")
     assert students(folder) == ["Ada, Bob"]
+
+
+def test_no_name_of_gradescope_makes_two_students_one_or_breaks_a_table(folder):
+    names = ["Bob", "Bob", "Bob (submission_1)", "submission_5", "a\0b\u202ec\n"]
+    said = {f"submission_{number}": {":submitters": [{":name": name}]} for number, name in enumerate(names, start=1)}
+    put(folder, "submission_metadata.yml", json.dumps(said))
+    for number in range(1, 7):
+        put(folder, f"submission_{number}/x.ipynb", NOTEBOOK.replace("pass", f"return {number}"))
+    assert students(folder) == [
+        r"a\x00b\u202ec\n",
+        "Bob (submission_1)",
+        "Bob (submission_1) (submission_3)",
+        "Bob (submission_2)",
+        "submission_5 (submission_4)",
+        "submission_6",
+    ]
 
 
 # Names that a student chooses.
@@ -798,6 +815,19 @@ def test_memory_is_bounded_whatever_is_handed_in(folder):
     assert 1024 * int(own) < 4 * LARGEST and 1024 * int(readers) < reader.MEMORY
 
 
+def test_many_large_notebooks_in_a_small_zip_file_are_not_held_together(folder):
+    put(folder, "alice/x.ipynb")
+    many = {f"{number}.ipynb": NOTEBOOK.replace("pass", f"{number}{'#' * 200_000}") for number in range(100)}
+    put(folder, "mallory/x.zip", zip_of(many, **DEFLATED))
+    submissions.find(folder)
+    tracemalloc.start()
+    _, mallory = submissions.find(folder)
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert "have the same date, and differ" in mallory.notes[0]
+    assert most < 50 * 200_000
+
+
 def test_a_path_that_climbs_out_reads_and_writes_nothing_there(tmp_path):
     (tmp_path / "all.zip").write_bytes(
         zip_of({"../../mallory/02-normalization.ipynb": NOTEBOOK, "/etc/mallory.ipynb": NOTEBOOK})
@@ -855,6 +885,14 @@ PEOPLE = st.builds(
     platform=st.sampled_from(["", "Moodle", "Canvas", "Gradescope"]),
     attachment=st.integers(0, 10**9),
 )
+
+
+@pytest.mark.parametrize(
+    ("text", "cell"),
+    [("=1+1", "'=1+1"), ("＝1", "'＝1"), ("Cell 4 raises E: a;=1", "Cell 4 raises E: a;'=1"), ("a = 1; b", "a = 1; b")],
+)
+def test_no_text_becomes_a_formula(text, cell):
+    assert reports._cell(text) == cell
 
 
 @given(st.lists(PEOPLE, max_size=12))

@@ -126,7 +126,8 @@ def said(error):
 
 def _error(result):
     error = result.get("error") if isinstance(result, dict) else None
-    return error[:400] if isinstance(error, str) else "it was not handed in"
+    # A clause of nothing would mean that nothing is wrong.
+    return error[:400] if isinstance(error, str) and error.strip() else "it was not handed in"
 
 
 def _sentence(arguments, clause):

@@ -24,6 +24,8 @@ tr { border-bottom: 1px solid #ddd; } td.points { white-space: nowrap; text-alig
 
 
 LONGEST_NAME = 100  # bytes of a student's name in that of a file, all of which may have 255
+# What a formula begins with, also in Japanese, and behind what ends a cell where a comma stands in numbers.
+FORMULA = re.compile(r"(^|;)(?=[=+\-@\t\r＝＋－＠])")
 RESERVED = re.compile(r"con|prn|aux|nul|com\d|lpt\d", re.IGNORECASE)  # what Windows calls its devices
 
 
@@ -96,7 +98,7 @@ def _table(rows):
 
 def _cell(value):
     """A value that no spreadsheet takes for a formula: names and files are the students' own words."""
-    return f"'{value}" if isinstance(value, str) and value[:1] in ("=", "+", "-", "@", "\t", "\r") else value
+    return FORMULA.sub(r"\1'", value) if isinstance(value, str) else value
 
 
 def _grades(graded):

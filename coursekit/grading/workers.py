@@ -17,7 +17,12 @@ class Workers(concurrent.futures.ThreadPoolExecutor):
 
     def __init__(self, jobs):
         super().__init__(jobs)
-        self.own = threading.local()
+        self.own, self.processes = threading.local(), []
+
+    def shutdown(self, wait=True, **options):
+        super().shutdown(wait, **options)
+        for process in self.processes if wait else ():
+            process.shutdown()  # or Python would end them while they end by themselves, and complain
 
     def submit(self, function, *arguments):
         return super().submit(self._in_process, function, *arguments)
@@ -28,6 +33,7 @@ class Workers(concurrent.futures.ThreadPoolExecutor):
             if process:
                 process.shutdown()
             calls, process = 0, concurrent.futures.ProcessPoolExecutor(1, multiprocessing.get_context("spawn"))
+            self.processes.append(process)
         self.own.process = calls + 1, process
         try:
             return process.submit(function, *arguments).result()
