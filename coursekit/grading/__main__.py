@@ -30,7 +30,12 @@ def arguments(argv):
         "--masters", type=Path, default=REPOSITORY / "exercises", help="the folder of the exercises with solutions"
     )
     parser.add_argument("--seed", help="of the inputs, as an earlier run has printed it; by default a new one")
-    parser.add_argument("--sandbox", choices=sandbox.KINDS, default="bwrap")
+    parser.add_argument(
+        "--sandbox",
+        choices=sandbox.KINDS,
+        default="bwrap",
+        help="what notebooks run in, by default bwrap; in none, they can do whatever you can",
+    )
     where = parser.add_mutually_exclusive_group()
     where.add_argument("--jobs", type=int, default=os.cpu_count(), help="submissions at a time")
     where.add_argument("--dask", metavar="ADDRESS", help="of a Dask scheduler, whose workers grade")
@@ -190,7 +195,13 @@ def run(options):
     todo = to_do(found, progress, of_topic, options)
     if todo:
         grade_all(executor(options), todo, masters, of_topic, progress, options.sandbox)
-    reports.write_all(options.out, [(one.submission, one.grade) for one in progress.sorted()], progress.seed)
+    left = reports.write_all(options.out, [(one.submission, one.grade) for one in progress.sorted()], progress.seed)
+    if left:
+        print(
+            f"Note: {len(left)} files of earlier runs, such as {left[0]}, are nobody's in these tables; remove them "
+            "before you send pages back.",
+            file=sys.stderr,
+        )
     return progress
 
 
