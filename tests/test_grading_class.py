@@ -129,7 +129,7 @@ def test_the_platforms_get_their_tables(out):
         "without which Moodle takes no worksheet"
     )
     (good,) = [row for row in canvas if row["Student"] == "Good 0"]
-    assert good["normalization"] == "100" and good["ID"] == "100"
+    assert good["normalization"] == "100" and good["ID"] == "", "a participant's number is nobody's ID in Canvas"
     assert "'=HYPERLINK(0)" in {row["Student"] for row in canvas}, "a spreadsheet would compute it"
 
 
@@ -323,6 +323,28 @@ def test_a_question_or_a_student_alone_is_graded_again(tmp_path, monkeypatch):
     monkeypatch.setattr(grading, "versions", lambda *of: of_all(*of) | {"lrn": "new"})
     assert run("--resume") == [["lrn"], ["lrn"]]
     assert run("--resume") == []
+
+
+def test_a_question_that_is_new_is_asked_of_everybody_or_nobody(tmp_path, monkeypatch, capsys):
+    out, names = tmp_path / "g.csv", list(POINTS)
+    options = ["--out", str(out), "--sandbox", "none"]
+
+    def grade(cells, topic, key, seed, kind, only):
+        return {"points": dict.fromkeys(only, 1), "messages": dict.fromkeys(only, ""), "notes": []}
+
+    monkeypatch.setattr(grading, "Workers", concurrent.futures.ThreadPoolExecutor)
+    monkeypatch.setattr(grading.grade, "grade", grade)
+    monkeypatch.setattr(grading.grade, "key", lambda *_: {})
+    with monkeypatch.context() as before:
+        before.setattr(normalization, "QUESTIONS", normalization.QUESTIONS[:-1])
+        grading.main([str(handed_in(tmp_path / "1", ada=names, bob=names)), *options])
+    assert set(points(out).values()) == {str(len(names) - 1)}
+    with pytest.raises(SystemExit):
+        grading.main([str(handed_in(tmp_path / "2", bob=names)), *options, "--resume"])
+    said = capsys.readouterr().err
+    assert f"ada was graded before there was a question {names[-1]}; grade the whole class again" in said
+    grading.main([str(tmp_path / "1"), *options, "--resume", "--question", names[0]])
+    assert set(points(out).values()) == {str(len(names))}
 
 
 @pytest.mark.parametrize("line", ['{"seed": 5}', "[]", "x", '{"seed": "f"}\n{"key": 1, "grade": {}}'])

@@ -937,7 +937,8 @@ def rows(path):
 def test_what_was_not_graded_is_in_every_table_without_a_grade(mixed):
     assert {row["id"]: row["points"] for row in rows(mixed / "g.csv")} == {"77": "15", "78": "", "79": ""}
     assert all(row["notes"] for row in rows(mixed / "g.csv") if not row["points"])
-    assert {row["ID"]: row["normalization"] for row in rows(mixed / "g-canvas.csv")} == {"77": "15", "78": "", "79": ""}
+    canvas = {row["Student"]: row["normalization"] for row in rows(mixed / "g-canvas.csv")}
+    assert canvas == {"Ada": "15", "Bob": "", "<b>Cy": ""}
     moodle = {row["Identifier"]: row for row in rows(mixed / "g-moodle-normalization.csv")}
     assert {key: row["Grade"] for key, row in moodle.items()} == {
         "Participant 77": "15",
@@ -955,6 +956,24 @@ def test_what_was_not_graded_is_in_every_table_without_a_grade(mixed):
         "b-Cy_79_assignsubmission_file_exercise.html",
     ]
     assert "Not graded." in pages["Bob_78_assignsubmission_file_exercise.html"]
+
+
+def test_a_participants_number_is_no_id_in_canvas(tmp_path):
+    """Of a class whose late submissions came from another platform."""
+    people = [
+        submissions.Submission("Ada", "77", "x", platform="Moodle"),
+        submissions.Submission("bob", "77", "x", platform="Canvas", attachment=9),
+    ]
+    reports.write_all(tmp_path / "g.csv", [(one, None) for one in people], seed=0)
+    assert {row["Student"]: row["ID"] for row in rows(tmp_path / "g-canvas.csv")} == {"Ada": "", "bob": "77"}
+
+
+def test_a_page_that_is_nobodys_any_more_is_named(tmp_path):
+    """First Ada's file could not be read, and then it could."""
+    for topic, left in (("", []), ("normalization", ["g-feedback/Ä-Da.html", "g-gradescope/Ä-Da.json"])):
+        ada = submissions.Submission("Ä Da", "", "x.ipynb", topic)
+        found = reports.write_all(tmp_path / "g.csv", [(ada, None)], seed=0)
+        assert found == [tmp_path / path for path in left]
 
 
 @pytest.mark.parametrize("path", ["alice/x.ipynb", "ada_77_9_x.ipynb", "submission_77/x.ipynb"])

@@ -92,8 +92,11 @@ class Question:
         """Judge, and recognize a typical mistake by its results.
 
         recorded: ``{"solution": results, "mistakes": [[message, results], ...]}``, on the inputs of the same seed.
-        Returns the points, a sentence on what differs, and one on why, where that is known, or else a hint.
+        Returns the points, a sentence on what differs, and one on why, where that is known, or else a hint. Raises
+        ValueError where nothing is recorded, which only the author of a question meets.
         """
+        if recorded is None:
+            raise ValueError(f"No solution of {self.id} is recorded yet; run make exercises.")
         points, sentence = self.judge(seed, recorded["solution"], found)
         if points == self.points or sentence == NOT_WRITTEN:
             return points, sentence, ""

@@ -36,8 +36,8 @@ def key(cells, topic, seed, kind):
     answers = session.answers(cells, questions, seed, kind, package(), mistakes=True)
     missing = [name for name in questions if (name, None) not in answers.results]
     if missing or answers.notes:
-        said = f"The master of {topic} does not answer {', '.join(missing) or 'all'}."
-        raise ValueError(" ".join([said, *answers.notes]))
+        said = [f"The master of {topic} does not answer {', '.join(missing)}."] if missing else []
+        raise ValueError(" ".join([*said, *answers.notes]))
     compared = {
         name: {
             "solution": answers.results[name, None],
