@@ -31,9 +31,7 @@ def pytest_runtest_makereport(item, call):
         quick = os.environ.get("COURSEKIT_PROFILE", "quick") == "quick"
         if quick and report.passed and before <= limit < peak:
             report.outcome = "failed"
-            report.longrepr = (
-                f"{name(report)} needs {peak:.2f} GB of memory of its own from this cell on; let it stay below {limit} GB."
-            )
+            report.longrepr = f"{name(report)} needs {peak:.2f} GB of memory of its own from this cell on; let it stay below {limit} GB."
     return report
 
 
