@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 from nbval.plugin import IPyNbCell
 
-# In gigabytes, by folder. A chapter has to run in a control group of 1.6, some of which the libraries' pages need: Binder
-# gives a reader two, and JupyterLab needs its share. Exercises are graded several at a time.
+# In gigabytes, by folder. A chapter has to run in a control group of 1.6, some of which the libraries' pages need:
+# Binder gives a reader two, and JupyterLab needs its share. Exercises are graded several at a time.
 LIMITS = {"book": 1.45, "exercises": 0.7}
 PEAK = "peak memory"
 
@@ -31,7 +31,10 @@ def pytest_runtest_makereport(item, call):
         quick = os.environ.get("COURSEKIT_PROFILE", "quick") == "quick"
         if quick and report.passed and before <= limit < peak:
             report.outcome = "failed"
-            report.longrepr = f"{name(report)} needs {peak:.2f} GB of memory of its own from this cell on; let it stay below {limit} GB."
+            report.longrepr = (
+                f"{name(report)} needs {peak:.2f} GB of memory of its own from this cell on; "
+                f"let it stay below {limit} GB."
+            )
     return report
 
 
