@@ -187,6 +187,8 @@ def test_a_difference_is_said_in_a_clause(expected, found, clause):
 
 # What a student reads
 
+POINTS = checks.questions("normalization")["bn-statistics"].points
+
 
 @pytest.fixture
 def check():
@@ -199,7 +201,7 @@ def right(x):
 
 def test_a_right_answer_passes(check, capsys):
     check("bn-statistics", right)
-    assert capsys.readouterr().out == "✓ passed · bn-statistics · 10 of 10 points\n"
+    assert capsys.readouterr().out == f"✓ passed · bn-statistics · {POINTS} of {POINTS} points\n"
 
 
 def lazy(x):
@@ -228,7 +230,7 @@ def shifted(x):
 def test_a_wrong_answer_is_told_why(check, capsys, answer, said):
     check("bn-statistics", answer)
     first, second, third = capsys.readouterr().out.splitlines()
-    assert first == "✗ not yet · bn-statistics · 0 of 10 points"
+    assert first == f"✗ not yet · bn-statistics · 0 of {POINTS} points"
     assert said in second
     assert third.startswith("  Hint: ")
 
@@ -313,7 +315,7 @@ def test_an_answer_cannot_change_the_inputs_of_the_next(check):
 
     check("bn-statistics", destructive)
     check("bn-statistics", right)
-    assert check.points == {"bn-statistics": 10}
+    assert check.points == {"bn-statistics": POINTS}
 
 
 def test_an_unknown_question_names_the_others(check):
@@ -328,14 +330,30 @@ def test_the_report_adds_up(check, capsys):
     capsys.readouterr()
     check.report()
     lines = capsys.readouterr().out.splitlines()
-    assert lines[0].split()[:4] == ["bn-statistics", "10", "of", "10"]
-    assert lines[1].split()[:4] == ["bn-training", "–", "of", "20"]
-    assert lines[-2].split() == ["together", "10", "of", "100"]
+    assert lines[0].split()[:4] == ["bn-statistics", f"{POINTS}", "of", f"{POINTS}"]
+    assert lines[1].split()[1:3] == ["–", "of"]
+    assert lines[-2].split() == ["together", f"{POINTS}", "of", "100"]
 
 
 def test_a_mistake_that_is_not_recognized_is_an_error(check):
-    with pytest.raises(ValueError, match="run make exercises"):
+    with pytest.raises(ValueError, match=f"bn-statistics: this mistake gets {POINTS} points, as if it were right"):
         check.mistake("bn-statistics", right, "This is right.")
+    with pytest.raises(ValueError, match=r"bn-statistics: of this mistake, the check says: .* Run make exercises; if"):
+        check.mistake("bn-statistics", shifted, "The means are too large.")
+
+
+def test_the_line_that_raises_does_not_count_as_what_a_mistake_is_told(check):
+    """It may hold the message itself, where all is in one line."""
+    cell, line = "<ipython-input-2-abc>", 'check.mistake("bn-statistics", lambda x: 1 / 0, "Never divide.")\n'
+    linecache.cache[cell] = len(line), None, [line], cell
+    with pytest.raises(ValueError, match=r"of this mistake, the check says: .* division by zero"):
+        exec(compile(line, cell, "exec"), {"check": check})
+
+
+def test_a_question_whose_solution_is_not_recorded_says_what_to_run(check, monkeypatch):
+    monkeypatch.setattr(checks, "expected", lambda topic: {})
+    with pytest.raises(ValueError, match=r"No solution of bn-statistics is recorded yet; run make exercises\."):
+        check("bn-statistics", right)
 
 
 def test_the_package_offers_one_check():
@@ -348,6 +366,15 @@ def test_inputs_are_the_same_for_a_seed_and_others_for_another(topic):
         drawn, again, other = (values.pack(values.plain(one.draw(seed))) for seed in (1, 1, 2))
         assert drawn == again
         assert drawn != other or not any(one.draw(1)), "only what has no inputs may draw the same"
+
+
+@pytest.mark.parametrize("result", [{"error": ""}, {"error": " "}, {"error": None}, {"error": 0}, {}, "", None])
+@pytest.mark.parametrize("name", ["bn-fold", "last-mean"])
+def test_what_is_no_result_is_not_right(name, result):
+    one, topic = checks.find(name)
+    recorded = checks.expected(topic).get(name)
+    points, sentence, _ = one.feedback(question.PUBLIC_SEED, recorded, [result] * one.cases)
+    assert points == 0 and sentence.endswith(", it was not handed in.")
 
 
 def test_a_contest_takes_what_its_score_says():
@@ -386,6 +413,17 @@ def test_a_design_is_refused_before_it_has_weights():
     with made as made, pytest.raises(ValueError, match=r"Up to layer 2, it needs 39,[0-9,]+ multiplications; 2,000,"):
         inception.built([["conv", 8, 3], ["conv", 512, 7], ["conv", 512, 7]])
     assert [call.args for call in made.call_args_list] == [(8, 3)]
+    with pytest.raises(ValueError, match=r"Up to layer 3, its maps have 200,900 numbers; 150,000 are allowed\."):
+        inception.built([["conv", 512, 1], ["conv", 1, 1], ["conv", 512, 1]])
+
+
+@pytest.mark.parametrize(
+    "layer", [[np.zeros(3), 8, 3], [["conv"], 8, 3], ["x" * 10**6], ["conv", True, True], {}, None]
+)
+def test_a_layer_that_is_none_is_said_to_be_none(layer):
+    with pytest.raises(ValueError, match=r"Layer 1 is .{1,80}; it must be") as error:
+        inception.built([layer])
+    assert len(str(error.value)) < 400
 
 
 # Inputs

@@ -1,16 +1,18 @@
 """The exercises: what students get is what the masters give, and nothing that helps beyond that."""
 
+import dataclasses
 import re
 
 import nbformat
 import notebooks
 import pytest
 from conftest import ROOT
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
 import exercises
 from coursekit import checks
 from coursekit.checks import values
-from coursekit.checks.question import Contest
+from coursekit.checks.question import Contest, Question
 from coursekit.grading import submissions
 
 MASTERS = sorted(ROOT.glob(exercises.MASTERS))
@@ -28,17 +30,22 @@ def master(path):
 
 @pytest.fixture
 def student(path):
-    return nbformat.read(ROOT / "book" / "exercises" / path.name, as_version=4)
+    derived = ROOT / "book" / "exercises" / path.name
+    if not derived.is_file():
+        pytest.fail(f"There is no book/exercises/{path.name}; run `make exercises`.", pytrace=False)
+    return nbformat.read(derived, as_version=4)
 
 
-def tagged(notebook, tag):
-    return [cell for cell in notebook.cells if tag in cell.metadata.get("tags", [])]
+def test_every_topic_has_a_master():
+    assert [exercises.topic_of(path) for path in MASTERS] == list(checks.TOPICS), (
+        "the masters in exercises/, by their numbers, and TOPICS in coursekit/checks/__init__.py differ"
+    )
 
 
-def test_every_topic_has_a_master_and_a_hundred_points():
-    assert [exercises.topic_of(path) for path in MASTERS] == list(checks.TOPICS)
-    for topic in checks.TOPICS:
-        assert sum(question.points for question in checks.questions(topic).values()) == 100
+def test_no_two_questions_have_one_id():
+    names = [name for topic in checks.TOPICS for name in checks.questions(topic)]
+    twice = {name for name in names if names.count(name) > 1}
+    assert not twice, f"two questions of the course have the id {', '.join(twice)}"
 
 
 def test_the_students_notebook_is_up_to_date(master, student):
@@ -53,7 +60,7 @@ def test_the_first_cell_installs(master):
 def test_what_is_expected_is_up_to_date(path, master):
     topic = exercises.topic_of(path)
     recorded, now = checks.expected(topic), exercises.answered(master, topic)
-    assert recorded.keys() == now.keys()
+    assert recorded.keys() == now.keys(), f"coursekit/checks/expected/{topic} lacks questions; run `make exercises`"
     for name, question in checks.questions(topic).items():
         if isinstance(question, Contest):
             continue
@@ -73,37 +80,112 @@ def answers_in(key):
 
 def test_nothing_of_a_solution_is_left(master, student):
     text = nbformat.writes(student)
-    assert "SOLUTION" not in text and "mistake" not in text and "GIVEN" not in text
+    for word in ("SOLUTION", "GIVEN", "mistake"):
+        assert not re.search(word, text), f"students would see a line with {word}"
     for cell in notebooks.code_cells(master):
         for match in exercises.SOLUTION.finditer(cell.source):
             solution, _, given = match[2].partition("### GIVEN")
             for line in map(str.strip, solution.splitlines()):
-                assert len(line) < 25 or line in given or line not in text, line
+                assert len(line) < 25 or line in given or line not in text, f"students would see `{line}`"
 
 
-NUMBERS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")
+def test_nothing_is_missing(path, master):
+    missing = list(exercises.lacks(master, path, checks.questions(exercises.topic_of(path))))
+    if missing:
+        pytest.fail("\n".join(missing), pytrace=False)
 
 
-def test_the_number_of_questions_is_what_the_texts_say(path, master):
-    number = NUMBERS[len(checks.questions(exercises.topic_of(path)))]
-    assert f"{number.capitalize()} questions, 100 points" in master.cells[0].source, "the first cell counts differently"
-    assert f"a graded exercise: {number} questions" in (ROOT / "book" / "index.md").read_text(), (
-        "index.md counts differently"
-    )
+PATH = ROOT / "exercises" / "02-normalization.ipynb"  # whose name has a chapter, and stands in _toc.yml
+COMPARED = {"tags": ["nbval-check-output"]}
 
 
-def test_each_question_has_the_name_of_its_function(path, master):
-    text = "\n".join(cell.source for cell in master.cells)
-    for name, question in checks.questions(exercises.topic_of(path)).items():
-        assert f'\ncheck("{name}", {question.function})' in f"\n{text}", f"the check of {name} names another function"
-        assert f"\ndef {question.function}(" in text, f"no cell defines {question.function}, the function of {name}"
+def small_exercise():
+    """A finished master of two questions, and these."""
+    questions = {
+        name: Question(id=name, function=f"{name}_it", title="t", points=50, inputs=lambda random: {"x": 1})
+        for name in ("double", "halve")
+    }
+    title = "# Small\n\nTwo questions, 100 points. See [chapter 2](../02-normalization.ipynb)."
+    cells = [new_markdown_cell(title, id="title")]
+    for number, name in enumerate(questions, start=1):
+        statement = f"## {number}. T (50 points)\n\n**Predict.** What?\n\n<details><summary>Hint</summary></details>"
+        solution = f"def {name}_it(x):\n    ### BEGIN SOLUTION\n    return x\n    ### END SOLUTION"
+        passed = new_output("stream", text=f"✓ passed · {name} · 50 of 50 points\n")
+        cells += [
+            new_markdown_cell(statement, id=name),
+            new_code_cell(solution, id=f"{name}-answer"),
+            new_code_cell(f'check("{name}", {name}_it)', id=f"{name}-check", metadata=COMPARED, outputs=[passed]),
+            new_code_cell(f'check.mistake("{name}", len, "1")', id=f"{name}-one", metadata={"tags": ["mistake"]}),
+            new_code_cell(f'check.mistake("{name}", abs, "2")', id=f"{name}-two", metadata={"tags": ["mistake"]}),
+        ]
+    cells.append(new_code_cell("check.report()", id="report", metadata=COMPARED))
+    return new_notebook(cells=cells), questions
 
 
-def test_each_question_is_asked_once_and_has_two_typical_mistakes(path, master):
-    checked = [name for cell in master.cells for name in checked_in(cell)]
-    assert checked == list(checks.questions(exercises.topic_of(path)))
-    text = "\n".join(cell.source for cell in tagged(master, "mistake"))
-    assert all(len(re.findall(rf'^check\.mistake\(\s*"{name}"', text, re.MULTILINE)) >= 2 for name in checked)
+def cell_of(master, name):
+    return next(cell for cell in master.cells if cell.id == name)
+
+
+def without(text, name="halve"):
+    def omit(master):
+        cell = cell_of(master, name)
+        assert text in cell.source
+        cell.source = cell.source.replace(text, "")
+
+    return omit
+
+
+def untagged(name):
+    return lambda master: cell_of(master, name).metadata.update(tags=[])
+
+
+def dropped(name):
+    return lambda master: master.cells.remove(cell_of(master, name))
+
+
+def swapped(master):
+    master.cells[1:6], master.cells[6:11] = master.cells[6:11], master.cells[1:6]
+
+
+@pytest.mark.parametrize(
+    ("omit", "said"),
+    [
+        (without("# ", "title"), "The first cell has no title, a line that begins with a #."),
+        (without("100 points", "title"), 'The first cell does not say "Two questions, 100 points".'),
+        (without("../02-normalization.ipynb", "title"), "The first cell has no link to its chapter, (../02-normalizat"),
+        (without("50 points"), 'halve: its statement has no heading "## 2. … (50 points)".'),
+        (without("2. "), 'halve: its statement has no heading "## 2. … (50 points)".'),
+        (without("**Predict.**"), "halve: its statement has no **Predict.**."),
+        (without("<summary>Hint</summary>"), "halve: its statement has no hint."),
+        (without("### BEGIN SOLUTION", "halve-answer"), "halve: its solution is not between ### BEGIN SOLUTION and"),
+        (dropped("halve-answer"), "halve: no cell before its check defines halve_it."),
+        (dropped("halve-check"), 'halve: no cell checks it; write check("halve", halve_it).'),
+        (without("_it", "halve-check"), "halve: its check is given halve, and its function in QUESTIONS is halve_it."),
+        (untagged("halve-check"), "halve: its check is not tagged nbval-check-output."),
+        (lambda master: cell_of(master, "halve-check").outputs.clear(), "halve: its check has not run; run make"),
+        (dropped("halve-one"), "halve: it has 1 typical mistake in a cell tagged mistake; write at least two."),
+        (untagged("halve-one"), 'The cell `check.mistake("halve", len, "1")` is not tagged mistake, so that students'),
+        (swapped, "The cells check halve, double, but the order of QUESTIONS is double, halve."),
+        (dropped("report"), "The last cell is not check.report(), tagged nbval-check-output."),
+    ],
+)
+def test_what_is_missing_is_said_in_a_sentence(omit, said):
+    master, questions = small_exercise()
+    assert list(exercises.lacks(master, PATH, questions)) == []
+    omit(master)
+    first, *_ = exercises.lacks(master, PATH, questions)
+    assert first.startswith(said)
+
+
+def test_points_and_the_table_of_contents_are_looked_at():
+    master, questions = small_exercise()
+    questions["halve"] = dataclasses.replace(questions["halve"], points=60)
+    first, *_ = exercises.lacks(master, PATH, questions)
+    assert first == "Its questions have 110 points together; an exercise has 100."
+    elsewhere, (master, questions) = PATH.with_name("09-no-topic.ipynb"), small_exercise()
+    assert list(exercises.lacks(master, elsewhere, questions)) == ["_toc.yml does not name exercises/09-no-topic."]
+    with pytest.raises(notebooks.NotebookError, match=r"its name must begin with two digits, a hyphen and one of the"):
+        exercises.topic_of(elsewhere)
 
 
 def answers_of(master):
@@ -133,29 +215,8 @@ def test_no_typical_mistake_passes_by_chance(path, master):
                 assert question.judge(seed, right, found)[0] == 0, (seed, message)
 
 
-def checked_in(cell):
-    return [line.split('"')[1] for line in cell.source.splitlines() if line.startswith('check("')]
-
-
-def test_the_master_passes_and_its_points_are_compared(master):
-    """Those of a contest in the report only: its check prints a measured number, too."""
-    for cell in notebooks.code_cells(master):
-        for name in checked_in(cell):
-            (output,) = cell.outputs
-            assert output.text.startswith("✓ passed")
-            question, _ = checks.find(name)
-            assert ("nbval-check-output" in cell.metadata.get("tags", [])) != isinstance(question, Contest), name
-    (report,) = (cell for cell in tagged(master, "nbval-check-output") if "check.report()" in cell.source)
-    assert "100 of 100" in report.outputs[0].text
-
-
-def test_a_student_sees_points_hints_and_the_chapter(path, student):
-    text = "\n".join(cell.source for cell in student.cells if cell.cell_type == "markdown")
-    for question in checks.questions(exercises.topic_of(path)).values():
-        assert f"({question.points} points)" in text
-    assert text.count("<details><summary>Hint</summary>") >= 6
-    assert text.count("**Predict.**") >= 6
-    assert f"](../{path.name})" in text
+def test_the_master_has_all_points(master):
+    assert "100 of 100" in master.cells[-1].outputs[0].text, "run `make exercises`"
 
 
 @pytest.mark.parametrize(

@@ -122,7 +122,10 @@ FORGERIES = {
     "replaces check": "class Passed:\n    def __call__(self, *_): print('passed')\ncheck = Passed()",
     "patches the question": (
         "from coursekit.checks import question\nquestion.Question.judge = lambda *_: (15, '')\n"
-        "question.Question.results = lambda *_: [{'value': 'higher'}] * 20"
+        "question.Question.results = lambda *_: [{'value': 'higher'}] * 60"
+    ),
+    "answers with errors that say nothing": (
+        "from coursekit.checks import question\nquestion.Question.results = lambda *_: [{'error': ''}] * 60"
     ),
     "patches the inputs": (
         "from coursekit import checks\nfrom coursekit.checks import normalization\n"
@@ -150,7 +153,7 @@ FORGERIES = {
     ),
     "writes messages of its own": (
         "from coursekit.checks import values\nmessage = values.pack({'ask': 'verdict', 'mistake': None})\n"
-        "message += values.pack({'results': [{'value': 'open'}] * 20}) + values.pack({'done': True})\n"
+        "message += values.pack({'results': [{'value': 'open'}] * 60}) + values.pack({'done': True})\n"
         + EVERYWHERE.format("message")
     ),
     "answers without asking": (
@@ -240,6 +243,40 @@ NUISANCES = {
     "has a child that kills it later": (
         "import os, time\nif not os.fork():\n    time.sleep(.3)\n    os.kill(os.getppid(), 9)\n    os._exit(0)"
     ),
+    "raises what raises itself": (
+        "one, other = ValueError(1), ValueError(2)\none.__cause__, other.__cause__ = other, one\nraise one"
+    ),
+    "raises a group in a group": (
+        "error = ValueError()\nfor _ in range(500): error = ExceptionGroup('x', [error])\nraise error"
+    ),
+    "raises what has no class": (
+        "class Kind(type):\n    def __getattribute__(self, name): raise SystemExit\n"
+        "    __name__ = property(lambda self: 1 / 0)\nclass Error(Exception, metaclass=Kind): pass\nraise Error"
+    ),
+    "raises a syntax error of its own": (
+        "error = SyntaxError('x')\n"
+        "error.msg, error.lineno, error.text, error.offset = None, '<b>', ['x'], {}\nraise error"
+    ),
+    "shows what raises": (
+        "class Shown:\n    def __repr__(self): raise SystemExit\n"
+        "    def _ipython_display_(self): raise KeyboardInterrupt\n    def _repr_html_(self): 1 / 0\nShown()"
+    ),
+    "closes the event loop": "import asyncio\nloop = asyncio.get_event_loop()\nloop.stop()\nloop.close()",
+    "lowers the limit of recursion": "import sys; sys.setrecursionlimit(60)",
+    "is deeply nested": "x" + ".a" * 10**5,
+    "has bytes of no program": "x = 1\0\ny = 2",
+    "names a cell that is none": (
+        "from coursekit.checks import values\n"
+        + EVERYWHERE.format("b''.join(values.pack({'cell': n}) for n in ([], {}, None, -1, 1.5, 'x'))")
+    ),
+    "asks what is no question": (
+        "from coursekit.checks import values\n" + EVERYWHERE.format("values.pack({'ask': [{}], 'mistake': {}})")
+    ),
+    "says what it raised in lists": (
+        "from coursekit.checks import values\n"
+        + EVERYWHERE.format("values.pack({'raised': '', 'busy': np.zeros(3)}) + values.pack({'full': [{}]})")
+    ),
+    "goes on twice": "import os\nos.fork()",
     "leaves a busy thread": "import threading\ndef f():\n    while True: pass\nthreading.Thread(target=f).start()",
 }
 # After them, the cells of the honest part take as long as what ends the process later waits for.
@@ -279,6 +316,16 @@ def test_an_answer_that_never_returns_costs_its_question(solution):
     assert [name for name, points in result["points"].items() if not points] == ["verdict"]
     (note,) = result["notes"]
     assert "took longer than 4 s" in note
+    place = 2 + list(SOLUTION.values()).index(ANSWER_TO["verdict"]) + 1
+    assert result["messages"]["verdict"] == f"It was not handed in: Cell {place} took longer than 4 s."
+
+
+def test_what_was_not_reached_in_time_is_told(solution):
+    result = graded(with_attack(*["import time; time.sleep(2.5)"] * 3), solution, seconds=5)
+    reached = [name for name, points in result["points"].items() if points]
+    assert reached == [name for name in QUESTIONS if name not in ("verdict", "last-mean")]
+    for name in ("verdict", "last-mean"):
+        assert result["messages"][name].endswith("was running when the notebook's 5 s were over.")
 
 
 BUSY = "import subprocess\nfor _ in range(200): subprocess.Popen(['sh', '-c', 'while :; do :; done'])\nwhile True: pass"
@@ -353,6 +400,13 @@ ESCAPES = {
     "makes a namespace by clone": (
         "import ctypes, os\npid = ctypes.CDLL(None).syscall(56, 0x10000000 | 17, 0, 0, 0, 0)\n"
         "if pid == 0: os._exit(0)\nassert pid > 0"
+    ),
+    "watches files": "import ctypes; assert ctypes.CDLL(None).syscall(300, 0x200, 0) > 0",
+    "makes rules of Landlock": (
+        "import ctypes, struct\nassert ctypes.CDLL(None).syscall(444, struct.pack('Q', 1), 8, 0) > 0"
+    ),
+    "takes the system's asynchronous reading": (
+        "import ctypes; assert ctypes.CDLL(None).syscall(206, 1, ctypes.byref(ctypes.c_ulong())) == 0"
     ),
     "traces a process": "import ctypes; assert ctypes.CDLL(None).ptrace(0, 0, 0, 0) == 0",
     "shares memory without a file": "import mmap; mmap.mmap(-1, 4096)",
@@ -442,6 +496,13 @@ def test_what_a_cell_raises_is_told(old, new, notes, solution):
         assert said.startswith((f"Cell {place} ", f"Cell {place + 1} ")) and note in said
     if notes:
         assert result["messages"]["bn-fold"] == NOTHING_THERE
+
+
+def test_what_an_error_says_becomes_text_that_every_table_takes(solution):
+    said = "raise ValueError('a\\0b\\ud800c\\u202ed\\ne')"
+    result = graded(with_attack(said, f"def verdict(before, after): {said}"), solution)
+    for sentence in (result["notes"][0], result["messages"]["verdict"]):
+        assert "ValueError: a\\x00b\\ud800c\\u202ed\ne" in sentence
 
 
 # Answers that would become huge in the grader, or in what it says.

@@ -129,7 +129,7 @@ def test_the_platforms_get_their_tables(out):
         "without which Moodle takes no worksheet"
     )
     (good,) = [row for row in canvas if row["Student"] == "Good 0"]
-    assert good["normalization"] == "100" and good["ID"] == "100"
+    assert good["normalization"] == "100" and good["ID"] == "", "a participant's number is nobody's ID in Canvas"
     assert "'=HYPERLINK(0)" in {row["Student"] for row in canvas}, "a spreadsheet would compute it"
 
 
@@ -325,6 +325,28 @@ def test_a_question_or_a_student_alone_is_graded_again(tmp_path, monkeypatch):
     assert run("--resume") == []
 
 
+def test_a_question_that_is_new_is_asked_of_everybody_or_nobody(tmp_path, monkeypatch, capsys):
+    out, names = tmp_path / "g.csv", list(POINTS)
+    options = ["--out", str(out), "--sandbox", "none"]
+
+    def grade(cells, topic, key, seed, kind, only):
+        return {"points": dict.fromkeys(only, 1), "messages": dict.fromkeys(only, ""), "notes": []}
+
+    monkeypatch.setattr(grading, "Workers", concurrent.futures.ThreadPoolExecutor)
+    monkeypatch.setattr(grading.grade, "grade", grade)
+    monkeypatch.setattr(grading.grade, "key", lambda *_: {})
+    with monkeypatch.context() as before:
+        before.setattr(normalization, "QUESTIONS", normalization.QUESTIONS[:-1])
+        grading.main([str(handed_in(tmp_path / "1", ada=names, bob=names)), *options])
+    assert set(points(out).values()) == {str(len(names) - 1)}
+    with pytest.raises(SystemExit):
+        grading.main([str(handed_in(tmp_path / "2", bob=names)), *options, "--resume"])
+    said = capsys.readouterr().err
+    assert f"ada was graded before there was a question {names[-1]}; grade the whole class again" in said
+    grading.main([str(tmp_path / "1"), *options, "--resume", "--question", names[0]])
+    assert set(points(out).values()) == {str(len(names))}
+
+
 @pytest.mark.parametrize("line", ['{"seed": 5}', "[]", "x", '{"seed": "f"}\n{"key": 1, "grade": {}}'])
 def test_a_file_of_another_version_is_not_resumed(tmp_path, line):
     path = tmp_path / "g.progress.jsonl"
@@ -381,6 +403,8 @@ def test_a_process_is_replaced_before_it_is_old(monkeypatch):
     with workers.Workers(1) as pool:
         pids = [pool.submit(os.getpid).result() for _ in range(6)]
     assert pids[0] == pids[1] != pids[2] == pids[3] != pids[4] == pids[5]
+    left = [thread for thread in threading.enumerate() if "Executor" in type(thread).__name__]
+    assert left == [], "what ends them ends with Python, and one of both complains"
 
 
 def test_an_interrupt_ends_what_has_not_begun():

@@ -35,7 +35,7 @@ def test_a_notebook_that_takes_too_much_fails_in_the_cell_that_does(replay, opti
     said = replay(*options, COURSEKIT_PROFILE="quick")
     assert "1 failed, 5 passed" in said
     assert f"{LARGE}::Cell 1" in said
-    assert said.count(" GB of memory from this cell on; let it stay below 1.0 GB.\n") == 1
+    assert said.count(" GB of memory of its own from this cell on; let it stay below 0.7 GB.\n") == 1
     table = said[said.index("peak memory of the kernels") :].splitlines()[1:3]
     (large, of_large), (small, of_small) = (line.split(" GB  ") for line in table)
     assert (of_large, of_small) == (LARGE, "exercises/small.ipynb")

@@ -148,7 +148,12 @@ stages.main()
 def test_an_interruption_ends_everything_once_the_stage_has_cleaned_up():
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
-    with subprocess.Popen(python(INTERRUPTED), env=environment, start_new_session=True, **pipes) as process:
+    options = {
+        "start_new_session": True,
+        # What was begun in the background ignores Ctrl-C, and so does what it begins.
+        "preexec_fn": lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    }
+    with subprocess.Popen(python(INTERRUPTED), env=environment, **options, **pipes) as process:
         while process.stdout.readline() != "begun\n":
             pass
         os.killpg(process.pid, signal.SIGINT)

@@ -8,6 +8,7 @@ import struct
 import subprocess
 import sys
 import textwrap
+import tracemalloc
 import unicodedata
 import zipfile
 
@@ -258,6 +259,22 @@ def test_a_group_of_gradescope_is_named_for_all_its_members(folder):
     put(folder, "submission_metadata.yml", "submission_1:\n  :submitters:\n  - :name: Ada\n  - :name: Bob\n")
     put(folder, "submission_1/x.ipynb")
     assert students(folder) == ["Ada, Bob"]
+
+
+def test_no_name_of_gradescope_makes_two_students_one_or_breaks_a_table(folder):
+    names = ["Bob", "Bob", "Bob (submission_1)", "submission_5", "a\0b\u202ec\n"]
+    said = {f"submission_{number}": {":submitters": [{":name": name}]} for number, name in enumerate(names, start=1)}
+    put(folder, "submission_metadata.yml", json.dumps(said))
+    for number in range(1, 7):
+        put(folder, f"submission_{number}/x.ipynb", NOTEBOOK.replace("pass", f"return {number}"))
+    assert students(folder) == [
+        r"a\x00b\u202ec\n",
+        "Bob (submission_1)",
+        "Bob (submission_1) (submission_3)",
+        "Bob (submission_2)",
+        "submission_5 (submission_4)",
+        "submission_6",
+    ]
 
 
 # Names that a student chooses.
@@ -798,6 +815,19 @@ def test_memory_is_bounded_whatever_is_handed_in(folder):
     assert 1024 * int(own) < 4 * LARGEST and 1024 * int(readers) < reader.MEMORY
 
 
+def test_many_large_notebooks_in_a_small_zip_file_are_not_held_together(folder):
+    put(folder, "alice/x.ipynb")
+    many = {f"{number}.ipynb": NOTEBOOK.replace("pass", f"{number}{'#' * 200_000}") for number in range(100)}
+    put(folder, "mallory/x.zip", zip_of(many, **DEFLATED))
+    submissions.find(folder)
+    tracemalloc.start()
+    _, mallory = submissions.find(folder)
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert "have the same date, and differ" in mallory.notes[0]
+    assert most < 50 * 200_000
+
+
 def test_a_path_that_climbs_out_reads_and_writes_nothing_there(tmp_path):
     (tmp_path / "all.zip").write_bytes(
         zip_of({"../../mallory/02-normalization.ipynb": NOTEBOOK, "/etc/mallory.ipynb": NOTEBOOK})
@@ -857,6 +887,14 @@ PEOPLE = st.builds(
 )
 
 
+@pytest.mark.parametrize(
+    ("text", "cell"),
+    [("=1+1", "'=1+1"), ("＝1", "'＝1"), ("Cell 4 raises E: a;=1", "Cell 4 raises E: a;'=1"), ("a = 1; b", "a = 1; b")],
+)
+def test_no_text_becomes_a_formula(text, cell):
+    assert reports._cell(text) == cell
+
+
 @given(st.lists(PEOPLE, max_size=12))
 def test_pages_have_names_that_every_system_takes(people):
     used = set()
@@ -899,7 +937,8 @@ def rows(path):
 def test_what_was_not_graded_is_in_every_table_without_a_grade(mixed):
     assert {row["id"]: row["points"] for row in rows(mixed / "g.csv")} == {"77": "15", "78": "", "79": ""}
     assert all(row["notes"] for row in rows(mixed / "g.csv") if not row["points"])
-    assert {row["ID"]: row["normalization"] for row in rows(mixed / "g-canvas.csv")} == {"77": "15", "78": "", "79": ""}
+    canvas = {row["Student"]: row["normalization"] for row in rows(mixed / "g-canvas.csv")}
+    assert canvas == {"Ada": "15", "Bob": "", "<b>Cy": ""}
     moodle = {row["Identifier"]: row for row in rows(mixed / "g-moodle-normalization.csv")}
     assert {key: row["Grade"] for key, row in moodle.items()} == {
         "Participant 77": "15",
@@ -917,6 +956,24 @@ def test_what_was_not_graded_is_in_every_table_without_a_grade(mixed):
         "b-Cy_79_assignsubmission_file_exercise.html",
     ]
     assert "Not graded." in pages["Bob_78_assignsubmission_file_exercise.html"]
+
+
+def test_a_participants_number_is_no_id_in_canvas(tmp_path):
+    """Of a class whose late submissions came from another platform."""
+    people = [
+        submissions.Submission("Ada", "77", "x", platform="Moodle"),
+        submissions.Submission("bob", "77", "x", platform="Canvas", attachment=9),
+    ]
+    reports.write_all(tmp_path / "g.csv", [(one, None) for one in people], seed=0)
+    assert {row["Student"]: row["ID"] for row in rows(tmp_path / "g-canvas.csv")} == {"Ada": "", "bob": "77"}
+
+
+def test_a_page_that_is_nobodys_any_more_is_named(tmp_path):
+    """First Ada's file could not be read, and then it could."""
+    for topic, left in (("", []), ("normalization", ["g-feedback/Ä-Da.html", "g-gradescope/Ä-Da.json"])):
+        ada = submissions.Submission("Ä Da", "", "x.ipynb", topic)
+        found = reports.write_all(tmp_path / "g.csv", [(ada, None)], seed=0)
+        assert found == [tmp_path / path for path in left]
 
 
 @pytest.mark.parametrize("path", ["alice/x.ipynb", "ada_77_9_x.ipynb", "submission_77/x.ipynb"])

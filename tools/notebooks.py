@@ -170,14 +170,19 @@ def without_run(notebook):
     return nbformat.writes(bare)
 
 
-def refresh(path):
-    """Re-execute one notebook and write it back; returns what happened to the file."""
+def read(path):
+    """Read a notebook."""
     try:
-        committed = nbformat.read(path, as_version=4)
+        return nbformat.read(path, as_version=4)
     except FileNotFoundError:
         raise NotebookError("there is no such file") from None
     except (OSError, nbformat.reader.NotJSONError):
         raise NotebookError("this file cannot be read as a notebook") from None
+
+
+def refresh(path):
+    """Re-execute one notebook and write it back; returns what happened to the file."""
+    committed = read(path)
     notebook = nbformat.v4.upgrade(nbformat.from_dict(committed))  # Colab leaves out the cells' ids
     first = next(iter(code_cells(notebook)), None)
     if first is None or "coursekit.setup(" not in first.source:

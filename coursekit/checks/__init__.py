@@ -78,8 +78,15 @@ class Check:
             self.hand_in(question, answer, message)
             return
         points, *sentences = self._judge(question_id, answer)
-        if points or not any(message in sentence for sentence in sentences):
-            raise ValueError(f"{question_id}: this mistake gets {points} points and {sentences}; run make exercises.")
+        if points:
+            raise ValueError(f"{question_id}: this mistake gets {points:g} points, as if it were right.")
+        # The line that raised an error, which may be this very call, is not what the check knows of a mistake.
+        said = [sentence.partition(" (line ")[0] for sentence in sentences]
+        if not any(message in sentence for sentence in said):
+            raise ValueError(
+                f"{question_id}: of this mistake, the check says: {' '.join(filter(None, said))} Run make exercises; "
+                "if you have, the mistake raises an error, or answers what one before it does."
+            )
         print(f"caught · {question_id} · {message}")
 
     def _judge(self, question_id, answer):

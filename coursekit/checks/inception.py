@@ -74,24 +74,30 @@ def head(random):
 
 
 MOST = 2_000_000  # multiplications
+# Numbers in the maps of all convolutions. No design of use comes near, and one of many times as many would be trained
+# for minutes, with gigabytes of memory, since a number takes more time than a multiplication.
+MOST_NUMBERS = 150_000
 # Test accuracies that get no points, and all of them.
 WORST, BEST = 0.75, 0.9
 
 
 def built(design):
-    """The network of a design, a list of layers. Raises ValueError for what is none, or has too many multiplications,
-    before there are as many weights.
+    """The network of a design, a list of layers. Raises ValueError for what is none, or has too many multiplications or
+    numbers, before there are as many weights.
     """
     import keras
     from keras import layers
 
-    needed = 0
+    needed = numbers = 0
 
     def conv(x, filters, size):
-        nonlocal needed
+        nonlocal needed, numbers
         needed += math.prod(x.shape[1:]) * filters * size**2
+        numbers += math.prod(x.shape[1:3]) * filters
         if needed > MOST:
             raise ValueError(f"Up to layer {number}, it needs {needed:,} multiplications; {MOST:,} are allowed.")
+        if numbers > MOST_NUMBERS:
+            raise ValueError(f"Up to layer {number}, its maps have {numbers:,} numbers; {MOST_NUMBERS:,} are allowed.")
         x = layers.Conv2D(filters, size, padding="same", use_bias=False)(x)
         return layers.ReLU()(layers.BatchNormalization(momentum=0.9)(x))
 
@@ -99,7 +105,7 @@ def built(design):
         raise ValueError("The design must be a list of 1 to 12 layers.")
     x = inputs = keras.Input((14, 14, 1))
     for number, layer in enumerate(design, start=1):
-        kind = layer[0] if isinstance(layer, list) and layer else None
+        kind = layer[0] if isinstance(layer, list) and layer and isinstance(layer[0], str) else None
         whole = kind is not None and all(type(value) is int and 0 < value <= 512 for value in layer[1:])
         if kind == "conv" and whole and len(layer) == 3 and layer[2] <= 7:
             x = conv(x, *layer[1:])
@@ -114,9 +120,9 @@ def built(design):
             x = layers.MaxPooling2D(2)(x)
         else:
             raise ValueError(
-                f'Layer {number} is {layer!r}; it must be ["conv", filters, size], ["inception", conv_1x1, reduce_3x3, '
-                'conv_3x3, pool], or, where the maps have more than one pixel, ["pool"]. Numbers of filters go up to '
-                "512, sizes to 7."
+                f'Layer {number} is {repr(layer)[:80]}; it must be ["conv", filters, size], ["inception", conv_1x1, '
+                'reduce_3x3, conv_3x3, pool], or, where the maps have more than one pixel, ["pool"]. Numbers of '
+                "filters go up to 512, sizes to 7."
             )
     return keras.Model(inputs, layers.Dense(10)(layers.GlobalAveragePooling2D()(x)))
 

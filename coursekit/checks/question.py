@@ -92,8 +92,11 @@ class Question:
         """Judge, and recognize a typical mistake by its results.
 
         recorded: ``{"solution": results, "mistakes": [[message, results], ...]}``, on the inputs of the same seed.
-        Returns the points, a sentence on what differs, and one on why, where that is known, or else a hint.
+        Returns the points, a sentence on what differs, and one on why, where that is known, or else a hint. Raises
+        ValueError where nothing is recorded, which only the author of a question meets.
         """
+        if recorded is None:
+            raise ValueError(f"No solution of {self.id} is recorded yet; run make exercises.")
         points, sentence = self.judge(seed, recorded["solution"], found)
         if points == self.points or sentence == NOT_WRITTEN:
             return points, sentence, ""
@@ -126,7 +129,8 @@ def said(error):
 
 def _error(result):
     error = result.get("error") if isinstance(result, dict) else None
-    return error[:400] if isinstance(error, str) else "it was not handed in"
+    # A clause of nothing would mean that nothing is wrong.
+    return error[:400] if isinstance(error, str) and error.strip() else "it was not handed in"
 
 
 def _sentence(arguments, clause):

@@ -30,7 +30,12 @@ def arguments(argv):
         "--masters", type=Path, default=REPOSITORY / "exercises", help="the folder of the exercises with solutions"
     )
     parser.add_argument("--seed", help="of the inputs, as an earlier run has printed it; by default a new one")
-    parser.add_argument("--sandbox", choices=sandbox.KINDS, default="bwrap")
+    parser.add_argument(
+        "--sandbox",
+        choices=sandbox.KINDS,
+        default="bwrap",
+        help="what notebooks run in, by default bwrap; in none, they can do whatever you can",
+    )
     where = parser.add_mutually_exclusive_group()
     where.add_argument("--jobs", type=int, default=os.cpu_count(), help="submissions at a time")
     where.add_argument("--dask", metavar="ADDRESS", help="of a Dask scheduler, whose workers grade")
@@ -134,7 +139,7 @@ def results(pool, calls, **bar):
 def to_do(found, progress, of_topic, options):
     """What is to be graded: a list of pairs, a submission and the ids of its questions.
 
-    That is every question of a submission that is new or has changed, questions that have themselves changed, and those
+    That is every question of a submission that is new or has changed, questions that are new or have changed, and those
     that are asked for by ``--student`` and ``--question``.
     """
     todo = []
@@ -145,11 +150,24 @@ def to_do(found, progress, of_topic, options):
         if not before or not before.grade or before.submission.fingerprint != one.fingerprint:
             names = list(now)
         elif options.question or options.student:
-            names = [name for name in now if options.question in (None, name)]
+            names = [name for name in now if options.question in (None, name) or name not in before.versions]
         else:
             names = [name for name, version in now.items() if before.versions.get(name) != version]
         todo += [(one, names)] if names else []
     return todo
+
+
+def refuse_incomplete(todo, progress):
+    """Refuse to go on from grades that lack a question, of students whose notebooks are not there to be asked it."""
+    again = {Entry(one).owner for one, _ in todo}
+    for owner, kept in progress.entries.items():
+        if kept.grade and owner not in again:
+            new = checks.questions(kept.submission.topic).keys() - kept.grade["points"].keys()
+            if new:
+                raise ValueError(
+                    f"{kept.submission.who} was graded before there was a question {min(new)}; grade the whole class "
+                    "again, from one folder."
+                )
 
 
 def entry(one, before, names, outcome, now):
@@ -188,9 +206,16 @@ def run(options):
         if not one.topic:
             progress.add(Entry(one))
     todo = to_do(found, progress, of_topic, options)
+    refuse_incomplete(todo, progress)
     if todo:
         grade_all(executor(options), todo, masters, of_topic, progress, options.sandbox)
-    reports.write_all(options.out, [(one.submission, one.grade) for one in progress.sorted()], progress.seed)
+    left = reports.write_all(options.out, [(one.submission, one.grade) for one in progress.sorted()], progress.seed)
+    if left:
+        print(
+            f"Note: {len(left)} files of earlier runs, such as {left[0]}, are nobody's in these tables; remove them "
+            "before you send pages back.",
+            file=sys.stderr,
+        )
     return progress
 
 

@@ -111,7 +111,7 @@ def _in_folder(root):
 def _read(path, size):
     _limit(size)
     with open(path, "rb") as file:
-        return file.read(LARGEST)
+        return file.read(size)
 
 
 def _limit(size):
@@ -183,5 +183,14 @@ def _parts(name, separator):
 def normal(name):
     """A name as text of one line: one for the two ways to write an umlaut, and with escapes for what is no text."""
     text = name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
-    text = CONTROL.sub(lambda match: match[0].encode("unicode_escape").decode(), text)
-    return unicodedata.normalize("NFC", text)[:LONGEST_NAME]
+    return unicodedata.normalize("NFC", _escaped(text))[:LONGEST_NAME]
+
+
+def readable(text):
+    """A text of several lines, with escapes for what no table takes, or what turns the direction of the rest."""
+    text = text.encode("utf-8", "backslashreplace").decode()  # half a character is none
+    return "\n".join(map(_escaped, text.splitlines()))
+
+
+def _escaped(text):
+    return CONTROL.sub(lambda match: match[0].encode("unicode_escape").decode(), text)

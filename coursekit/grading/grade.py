@@ -10,7 +10,7 @@ from pathlib import Path
 from coursekit import checks
 from coursekit.checks import values
 from coursekit.checks.question import Contest, said
-from coursekit.grading import sandbox, session
+from coursekit.grading import files, sandbox, session
 
 LONGEST = 1500  # characters of what is said of an answer
 # Seconds that a notebook and one of its cells get at least, however fast the master is.
@@ -36,8 +36,8 @@ def key(cells, topic, seed, kind):
     answers = session.answers(cells, questions, seed, kind, package(), mistakes=True)
     missing = [name for name in questions if (name, None) not in answers.results]
     if missing or answers.notes:
-        said = f"The master of {topic} does not answer {', '.join(missing) or 'all'}."
-        raise ValueError(" ".join([said, *answers.notes]))
+        said = [f"The master of {topic} does not answer {', '.join(missing)}."] if missing else []
+        raise ValueError(" ".join([*said, *answers.notes]))
     compared = {
         name: {
             "solution": answers.results[name, None],
@@ -75,17 +75,19 @@ def grade(cells, topic, key, seed, kind, only=None):
     answers = session.answers(cells, questions, seed, kind, package(), key["limits"])
     points, messages = {}, {}
     for name in questions if only is None else only:
-        points[name], messages[name] = _judge(questions[name], seed, key["questions"].get(name), answers.results)
-    return {"points": points, "messages": messages, "notes": answers.notes}
+        points[name], messages[name] = _judge(questions[name], seed, key["questions"].get(name), answers)
+    # What an error says, and so its message, is the student's own.
+    messages = {name: files.readable(message) for name, message in messages.items()}
+    return {"points": points, "messages": messages, "notes": list(map(files.readable, answers.notes))}
 
 
-def _judge(question, seed, solution, results):
+def _judge(question, seed, solution, answers):
     """Points of a question, and what is to be said of them."""
-    if (question.id, None) not in results:
+    if (question.id, None) not in answers.results:
         missing = f"no check of {question.id} was reached, and there is no function {question.function}"
-        return 0, f"It was not handed in: {missing}."
+        return 0, f"It was not handed in: {answers.stopped.get(question.id, missing)}."
     try:
-        points, *sentences = question.feedback(seed, solution, results[question.id, None])
+        points, *sentences = question.feedback(seed, solution, answers.results[question.id, None])
     except Exception as error:  # whatever values an answer has, they cost this question and nothing else
         points, sentences = 0, [f"It cannot be judged: {type(error).__name__}: {said(error)}"]
     return points, " ".join(filter(None, sentences))[:LONGEST]

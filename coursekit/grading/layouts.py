@@ -11,7 +11,7 @@ from pathlib import PurePath
 from typing import NamedTuple
 
 from coursekit import checks
-from coursekit.grading.files import NOTEBOOK, SubmissionsError, is_zip
+from coursekit.grading.files import NOTEBOOK, SubmissionsError, is_zip, normal
 
 # What Moodle writes ends a folder's name, and in a file's comes first; it leaves no underscore in a student's name.
 MOODLE_FOLDER = re.compile(r"(?P<student>.*?)(_(?P<identifier>\d{1,20}))?_assignsubmission_[a-z]+_?", re.DOTALL)
@@ -233,7 +233,8 @@ def _with_names(found, metadata):
     for parts, read in metadata:
         if parts[:-1] in exports:  # and not in what a student has handed in
             names |= _submitters(read)
-    shared = {name for name, times in Counter(names.values()).items() if times > 1}
+    # A name is its owner's choice: one that has such a number in it might be another's.
+    shared = {name for name, times in Counter(names.values()).items() if times > 1 or GRADESCOPE.search(name)}
     full = {number: f"{name} ({number})" if name in shared else name for number, name in names.items()}
     return [one and one._replace(student=full.get(one.student, one.student)) for one in found]
 
@@ -245,7 +246,7 @@ def _submitters(read):
 
         entries = yaml.load(read(), getattr(yaml, "CSafeLoader", yaml.SafeLoader))
         return {
-            number: ", ".join(submitter[":name"] for submitter in entry[":submitters"])
+            number: ", ".join(normal(submitter[":name"]) for submitter in entry[":submitters"])
             for number, entry in entries.items()
         }
     except Exception:  # whatever an odd file makes the library raise

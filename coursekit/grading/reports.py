@@ -24,6 +24,8 @@ tr { border-bottom: 1px solid #ddd; } td.points { white-space: nowrap; text-alig
 
 
 LONGEST_NAME = 100  # bytes of a student's name in that of a file, all of which may have 255
+# What a formula begins with, also in Japanese, and behind what ends a cell where a comma stands in numbers.
+FORMULA = re.compile(r"(^|;)(?=[=+\-@\t\r＝＋－＠])")
 RESERVED = re.compile(r"con|prn|aux|nul|com\d|lpt\d", re.IGNORECASE)  # what Windows calls its devices
 
 
@@ -38,7 +40,11 @@ def possible(topic):
 
 
 def write_all(out, graded, seed):
-    """Write every report beside ``out``, which is the table of grades. graded: list of (submission, grade or None)."""
+    """Write every report beside ``out``, which is the table of grades. graded: list of (submission, grade or None).
+
+    Returns the pages and files of earlier runs that are nobody's any more, which stay: whoever had handed in nothing
+    that could be read has another name now, and two pages.
+    """
     beside = out.with_suffix("")
     write(out, _grades(graded))
     write(Path(f"{beside}-canvas.csv"), _canvas(graded))
@@ -47,10 +53,19 @@ def write_all(out, graded, seed):
             write(Path(f"{beside}-moodle-{topic}.csv"), _moodle(graded, topic))
     write(Path(f"{beside}-summary.html"), _summary(graded, f"{seed:x}"))
     used = set()
-    for submission, grade in graded:
-        name = _file_name(submission, used)
-        write(Path(f"{beside}-feedback", f"{name}.html"), _feedback(submission, grade))
-        write(Path(f"{beside}-gradescope", f"{name}.json"), json.dumps(_gradescope(submission, grade), indent=1))
+    names = [_file_name(submission, used) for submission, _ in graded]
+    feedback = [_feedback(submission, grade) for submission, grade in graded]
+    results = [json.dumps(_gradescope(submission, grade), indent=1) for submission, grade in graded]
+    left = _fill(Path(f"{beside}-feedback"), ".html", names, feedback)
+    return left + _fill(Path(f"{beside}-gradescope"), ".json", names, results)
+
+
+def _fill(folder, ending, names, texts):
+    """Write one file a submission. Returns those that are of none."""
+    for name, text in zip(names, texts, strict=True):
+        write(folder / f"{name}{ending}", text)
+    known = set(map(_folded, names))
+    return [path for path in sorted(folder.glob(f"*{ending}")) if _folded(path.name.removesuffix(ending)) not in known]
 
 
 def write(path, text):
@@ -96,7 +111,7 @@ def _table(rows):
 
 def _cell(value):
     """A value that no spreadsheet takes for a formula: names and files are the students' own words."""
-    return f"'{value}" if isinstance(value, str) and value[:1] in ("=", "+", "-", "@", "\t", "\r") else value
+    return FORMULA.sub(r"\1'", value) if isinstance(value, str) else value
 
 
 def _grades(graded):
@@ -116,21 +131,21 @@ def _topics(graded):
     return [topic for topic in checks.TOPICS if any(submission.topic == topic for submission, _ in graded)]
 
 
-def _by_student(graded):
+def _canvas(graded):
+    """For Canvas, *Grades, Import*: it knows a student by ID, and an assignment by its name.
+
+    A participant's number in Moodle might be the ID of somebody else.
+    """
+    topics = _topics(graded)
     found = {}
     for submission, grade in graded:
-        of_student = found.setdefault((submission.student, submission.identifier), {})
+        owner = submission.student, submission.identifier, submission.platform == "Canvas"
+        points = found.setdefault(owner, {})
         if grade:
-            of_student[submission.topic] = total(grade)
-    return found
-
-
-def _canvas(graded):
-    """For Canvas, *Grades, Import*: it knows a student by ID, and an assignment by its name."""
-    topics = _topics(graded)
+            points[submission.topic] = total(grade)
     rows = [["Student", "ID", "Section", *topics]]
-    for (student, identifier), points in _by_student(graded).items():
-        rows.append([student, identifier, "", *(points.get(topic, "") for topic in topics)])
+    for (student, identifier, is_of_canvas), points in found.items():
+        rows.append([student, identifier if is_of_canvas else "", "", *(points.get(topic, "") for topic in topics)])
     return _table(rows)
 
 

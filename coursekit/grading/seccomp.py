@@ -1,9 +1,10 @@
 """The system calls that a notebook has no use for: a filter for bubblewrap, which hands it to the kernel.
 
-Refused is memory that no limit counts (memfd, shared memory without a file, message queues, watches of files),
-namespaces and sockets other than local ones, which open much of the kernel to attacks, and what looks into other
-processes or into the kernel. So is what would hide how much time is used: not to wait for the end of one's processes,
-and a session of one's own, to which a kernel that shares the processors between sessions would give a share more.
+Refused is memory that no limit counts (memfd, shared memory without a file, message queues, watches of files, rules of
+Landlock), asynchronous reading, of which a system has only so much, namespaces and sockets other than local ones, which
+open much of the kernel to attacks, and what looks into other processes or into the kernel. So is what would hide how
+much time is used: not to wait for the end of one's processes, and a session of one's own, to which a kernel that shares
+the processors between sessions would give a share more.
 """
 
 import errno
@@ -15,7 +16,8 @@ _MACHINES = {
     "x86_64": (
         0xC000003E,
         dict(
-            setsid=112, msgget=68, semget=64, inotify_init=253, inotify_init1=294,
+            setsid=112, msgget=68, semget=64, inotify_init=253, inotify_init1=294, fanotify_init=300,
+            landlock_create_ruleset=444, io_setup=206,
             memfd_create=319, memfd_secret=447, shmget=29, mq_open=240, ptrace=101, add_key=248, request_key=249,
             keyctl=250, bpf=321, perf_event_open=298, userfaultfd=323, unshare=272, setns=308, mount=165, umount2=166,
             pivot_root=155, io_uring_setup=425, open_by_handle_at=304, process_vm_readv=310, process_vm_writev=311,
@@ -25,7 +27,8 @@ _MACHINES = {
     "aarch64": (
         0xC00000B7,
         dict(
-            setsid=157, msgget=186, semget=190, inotify_init1=26,
+            setsid=157, msgget=186, semget=190, inotify_init1=26, fanotify_init=262,
+            landlock_create_ruleset=444, io_setup=0,
             memfd_create=279, memfd_secret=447, shmget=194, mq_open=180, ptrace=117, add_key=217, request_key=218,
             keyctl=219, bpf=280, perf_event_open=241, userfaultfd=282, unshare=97, setns=268, mount=40, umount2=39,
             pivot_root=41, io_uring_setup=425, open_by_handle_at=265, process_vm_readv=270, process_vm_writev=271,

@@ -24,11 +24,13 @@ MOST_RAISED, CLAUSE = 20, 600
 class Answers:
     """What came out of a notebook.
 
-    results: dict from (question, mistake's message or None) to results. notes: sentences on what went wrong. seconds:
-    what it used altogether. longest: what the slowest of its cells used.
+    results: dict from (question, mistake's message or None) to results. stopped: dict from question to a clause on what
+    ended the run that should have answered it. notes: sentences on what went wrong. seconds: what it used altogether.
+    longest: what the slowest of its cells used.
     """
 
     results: dict = field(default_factory=dict)
+    stopped: dict = field(default_factory=dict)
     notes: list = field(default_factory=list)
     seconds: float = 0.0
     longest: float = 0.0
@@ -52,10 +54,10 @@ def answers(cells, questions, seed, kind, package, limits=sandbox.LIMITS, mistak
         if not reason:
             break
         over = found.seconds >= limits["seconds"]
-        found.notes.append(
-            f"{_name(culprit)} {reason}; "
-            + ("with it the notebook's time was over." if over else "the notebook was run again without it.")
-        )
+        clause = f"{_name(culprit)} {reason}"
+        found.stopped |= dict.fromkeys(questions if over else {run.asking} - {None}, clause)
+        then = "with it the notebook's time was over" if over else "the notebook was run again without it"
+        found.notes.append(f"{clause}; {then}.")
         left_out |= {culprit, run.asking}
     return found
 
@@ -169,16 +171,19 @@ class _Run:
             watch.stop()
             if self.cell is None and not watch.reason:
                 raise sandbox.SandboxError(f"The sandbox does not start: {watch.last_line()}") from None
-            # A thread or process that an earlier cell has left running is more suspect than a cell that just runs.
-            culprit = self.cell if watch.reason or self.busy is None else self.busy
             full = FULL.get(self.full, "ended the process").format(**limits)
-            return culprit or next(iter(self.numbers)), watch.reason or full
+            return self._culprit(watch), watch.reason or full
         except (ValueError, KeyError, TypeError, AttributeError):
-            return self.cell or next(iter(self.numbers)), watch.reason or "interfered with the grading"
+            return self._culprit(watch), watch.reason or "interfered with the grading"
         finally:
             watch.stop()
             found.seconds += watch.seconds
             found.longest = max(found.longest, watch.longest)
+
+    def _culprit(self, watch):
+        """A thread or process that an earlier cell has left running is more suspect than a cell that just runs."""
+        culprit = self.cell if watch.reason or self.busy is None else self.busy
+        return culprit or next(iter(self.numbers))
 
     def _hear(self, process, watch, found):
         """Take one message from the runner, and answer it. Returns whether it was the last one."""

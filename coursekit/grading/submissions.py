@@ -8,6 +8,7 @@ import hashlib
 import json
 import re
 import zipfile
+import zlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -57,16 +58,17 @@ class Submission:
 class _File:
     """A file that was handed in, and what is in it.
 
-    parts: names on its path. date: tuple, the greater the newer. notebook: whether its name says so. topic, cells: of
-    an exercise. problem: why there are none. notes: sentences on what else there is to say. read: function that returns
-    the content of a file in which Gradescope may say who is who.
+    parts: names on its path. date: tuple, the greater the newer. notebook: whether its name says so. topic: of an
+    exercise. packed: the cells of its code, compressed, since a small zip file may hold a thousand large notebooks.
+    problem: why there are none. notes: sentences on what else there is to say. read: function that returns the content
+    of a file in which Gradescope may say who is who.
     """
 
     parts: tuple
     date: tuple
     notebook: bool
     topic: str = ""
-    cells: list = field(default_factory=list)
+    packed: bytes = b""
     problem: str = ""
     notes: list = field(default_factory=list)
     read: Callable | None = None
@@ -79,6 +81,10 @@ class _File:
     @property
     def age(self):
         return self.whose.attachment, self.date
+
+    @property
+    def cells(self):
+        return json.loads(zlib.decompress(self.packed)) if self.packed else []
 
     @functools.cached_property
     def fingerprint(self):
@@ -129,15 +135,18 @@ def _looked_into(file):
         if name == layouts.METADATA and not any(map(files.is_zip, file.parts)):
             found.read = file.read
         elif found.notebook:
-            found.cells = code(reader.without_outputs(file.read()), "not-graded")
-            found.topic = _topic(found.cells, name)
-            found.problem = _problem(found.cells, found.topic)
+            cells = code(reader.without_outputs(file.read()), "not-graded")
+            packed = json.dumps(cells).encode()
+            found.problem = _too_much(cells, len(packed))
+            if not found.problem:
+                found.topic, found.packed = _topic(cells, name), zlib.compress(packed)
+                found.problem = "" if found.topic else NO_EXERCISE
     except files.TooLarge as error:
         found.problem = str(error)
     except Exception:  # whatever a student's bytes make a library raise
         found.problem = "The file cannot be read as a notebook."
     if found.problem:
-        found.topic, found.cells = "", []
+        found.topic, found.packed = "", b""
     elif found.notebook and not name.endswith(".ipynb"):
         found.notes.append(
             f"The file's name ends in {name[name.lower().rindex('.ipynb') :]}; it was graded all the same."
@@ -165,14 +174,13 @@ def _topic(cells, name):
     return best if answered[best] >= 1 else ""
 
 
-def _problem(cells, topic):
-    """Why a notebook is not graded, or an empty text."""
-    code_bytes = len(json.dumps(cells))
+def _too_much(cells, code_bytes):
+    """What a notebook has too much of, or an empty text."""
     if len(cells) > MOST_CELLS:
         return f"The notebook has {len(cells):,} cells; at most {MOST_CELLS:,} are run."
     if code_bytes > MOST_CODE:
         return f"The notebook has {code_bytes:,} bytes of code; at most {MOST_CODE:,} are run."
-    return "" if topic else NO_EXERCISE
+    return ""
 
 
 def _refuse_classes(students):

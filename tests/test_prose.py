@@ -1,0 +1,248 @@
+"""What the chapters say of measured numbers is what the records say, so that text and record cannot part.
+
+Each pair is a piece of a chapter's prose, with its numbers written from the record, and what has to hold for its words.
+"""
+
+import nbformat
+import numpy as np
+import pytest
+from conftest import ROOT
+
+from coursekit import records
+
+
+def mean(numbers):
+    return float(np.mean(numbers))
+
+
+def spread(numbers):
+    return float(np.std(numbers, ddof=1))
+
+
+def percent(share, digits=0):
+    return f"{100 * share:.{digits}f} %"
+
+
+def values(claim_id, condition, profile="full"):
+    """The two series of one of a claim's conditions."""
+    return [np.array(series) for series in records.read(claim_id, profile)["conditions"][condition]["values"].values()]
+
+
+def outcomes(claim_id, profile="full"):
+    return [condition["outcome"] for condition in records.read(claim_id, profile)["conditions"]]
+
+
+def transfer():
+    full = records.read("transfer", "full")
+    test, scratch = np.array(full["test"]), np.array(full["from scratch"])  # (frozen, labels, seeds), (labels, seeds)
+    tuned, frozen = test[0], test[-1]
+    gains = (tuned - scratch).mean(1)
+    yield (
+        "The lead over a random start shrinks as labels come in, and after as many steps it is still there with a "
+        "thousand labels a class.",
+        full["labels"][-1] == 1000 and (np.diff(gains) < 0).all() and gains[-1] > 0.02,
+    )
+    yield (
+        "Frozen and fine-tuned networks lie closer together than the seeds of either.",
+        all(abs(mean(frozen[few]) - mean(tuned[few])) < min(spread(frozen[few]), spread(tuned[few])) for few in (0, 1)),
+    )
+    yield (
+        "The lowest layer can stay frozen at no visible cost, and the second at little.",
+        abs(mean(test[1, -1]) - mean(tuned[-1])) < 0.01 and mean(tuned[-1]) - mean(test[2, -1]) < 0.02,
+    )
+    shallow = {name: np.mean(of_labels, axis=1) for name, of_labels in full["shallow"].items()}
+    yield (
+        "Features of other classes lift a single dense layer far above raw pixels.",
+        (shallow["layer 4"] - shallow["pixels"] > 0.15).all(),
+    )
+    quick = records.read("transfer", "quick")
+    frozen, scratch = np.mean(quick["test"][-1], axis=1), np.mean(quick["from scratch"], axis=1)  # by labels
+    yield (
+        "By then, on digits, even a network from scratch is as good as the frozen one.",
+        (abs(frozen - scratch)[2:] < 0.01).all(),
+    )
+    digits = {name: np.mean(of, axis=1) for name, of in quick["shallow"].items()}
+    yield (
+        "The lowest layer on its coarse grid is about as good as all the pixels, and no better. And reading all layers "
+        "adds nothing to reading the top one.",
+        (abs(digits["layer 1"] - digits["pixels"]) < 0.04).all()
+        and (digits["all layers"] - digits["layer 3"] < 0.01).all(),
+    )
+
+
+def normalization():
+    digits, photographs = (records.read("normalization", profile) for profile in ("quick", "full"))
+
+    def test(name, of=photographs):
+        return mean(of["table"][name]["test"])
+
+    def gap(name, of=photographs):
+        return mean(of["table"][name]["train"]) - test(name, of)
+
+    yield (
+        "*LRN* makes this network worse, with either constant.",
+        max(test("LRN"), test("LRN as published")) < test("nothing")
+        and set(outcomes("lrn-helps-alexnet")) == {"reversed"},
+    )
+    yield (
+        "*Before the activation* is better than after it, for batch norm and now for LRN as well.",
+        set(outcomes("norm-before-activation")) == {"holds"},
+    )
+    yield (
+        "with batch norm the gap is clearly larger, and the test accuracy is higher.",
+        gap("BN before") > gap("nothing") + 0.03 and test("BN before") > test("nothing") + 0.03,
+    )
+    yield "*Dropout* does not help beside batch norm here.", test("BN before, dropout") < test("BN before")
+    without, with_bn = (np.array(photographs["steps needed"][name]) for name in ("no layer", "all layers"))
+    yield "the factor is between two and three", 2 < mean(without / with_bn) < 3
+    yield (
+        "a network without batch norm gets to that never has more than a few photographs in ten right",
+        max(mean(of_seeds) for of_seeds in photographs["deep by rate"]["no layer"]) < 0.35,
+    )
+    without, with_bn = (np.array(digits["steps needed"][name]) for name in ("no layer", "all layers"))
+    yield "needs about half as many steps here", 0.4 < mean(with_bn) / mean(without) < 0.6
+    yield (
+        "Behind the activation it is even worse here than no batch norm at all",
+        test("BN", digits) < test("nothing", digits) - 0.01,
+    )
+    yield (
+        "Once both know them all, the two networks are equal, in the gap as in the test accuracy.",
+        abs(gap("BN before", digits) - gap("nothing", digits)) < 0.01
+        and outcomes("bn-overfits-less", "quick")[1] == "open",
+    )
+    by_steps, with_bn = values("bn-stabilises-gradients", 2)
+    yield "there the gradient varies less with batch norm in every seed", (by_steps > with_bn).all()
+    yield (
+        "Against the scale of the weights, batch norm stabilizes the gradient by orders of magnitude. From layer to "
+        "layer it does not.",
+        all(
+            np.subtract(*values("bn-stabilises-gradients", 0, profile)).mean() > 2
+            and outcomes("bn-stabilises-gradients", profile)[1] != "holds"
+            for profile in ("quick", "full")
+        ),
+    )
+
+
+def gan():
+    full = records.read("gan", "full")
+    stages = [mean(of_seeds) for of_seeds in full["distance by stage"]]
+    by_size = {int(size): of_seeds for size, of_seeds in full["distance by size"].items()}
+    yield (
+        "The distance falls from stage to stage and stays far above that of real images",
+        (np.diff(stages) < 0).all() and stages[-1] > 10 * full["distance of real images"],
+    )
+    yield (
+        "One number of noise is far too few, four are not quite enough, and as many as an image has values are no "
+        "better than 32.",
+        mean(by_size[1]) > 3 * mean(by_size[32])
+        and mean(by_size[4]) > mean(by_size[32])
+        and abs(mean(by_size[3072]) - mean(by_size[32])) < spread(by_size[3072]),
+    )
+    yield "with as many numbers as values, training does not fail here", max(by_size[3072]) < stages[2]
+    yield (
+        "all three seeds show the same, and three are too few to decide anything",
+        np.subtract(*values("gan-no-copies", 0)).min() > 0 and outcomes("gan-no-copies") == ["open"],
+    )
+
+
+def inception():
+    digits, photographs = (records.read("inception", profile) for profile in ("quick", "full"))
+    norms = np.array(digits["gradients"]["LRN"])  # (seeds, heads: one or all, layers: 1, 2, 3a, 3b, 4a, ...)
+    ratio = (norms[:, 1] / norms[:, 0]).mean(0)
+    yield (
+        "raise the gradient in the early layers, by a third to a half on average, and most in module 4a",
+        ratio[:4].min() > 1.3 and ratio[:4].max() < 1.55 and ratio.argmax() == 4,
+    )
+    first, *_, last = norms[:, 0].mean(0)
+    yield "two thirds as large in the first layer as in the last module", abs(first / last - 2 / 3) < 0.05
+    yield (
+        "the main head's own gradient in the early layers is already thousands of times larger",
+        np.array(digits["gradients"]["batch norm"])[:, 0].mean(0)[0] / first > 2000,
+    )
+    yield (
+        "The extra heads bring the early layers more gradient here, too, in every seed.",
+        np.subtract(*values("googlenet-auxiliary-heads", 0)).min() > 0,
+    )
+    nets = {name: mean(net["test"]) for name, net in photographs["googlenets"].items()}
+    yield (
+        "Of the GoogLeNets, the one with batch norm is far ahead here, too.",
+        nets["batch norm"] > max(nets["LRN"], nets["LRN, three heads"]) + 0.1,
+    )
+    gaps = {kind: mean(of["train"]) - mean(of["test"]) for kind, of in photographs["kinds"].items()}
+    yield (
+        "the row fits its 500 photographs worse than the others, so that its gap is the smallest, and on test images "
+        "it is the worst all the same",
+        min(gaps, key=gaps.get) == "stacked"
+        and all(
+            min(photographs["kinds"], key=lambda kind: mean(photographs["kinds"][kind][part])) == "stacked"
+            for part in ("train", "test")
+        ),
+    )
+    yield (
+        "What holds in both profiles is that filters side by side are better on test images.",
+        all(
+            min(mean(of["kinds"][kind]["test"]) for kind in ("reduced", "naive")) > mean(of["kinds"]["stacked"]["test"])
+            for of in (digits, photographs)
+        ),
+    )
+    budget = {name: mean(of_seeds) for name, of_seeds in photographs["budget"].items()}
+    yield "With as many images the naive ones learn more.", budget["naive, same images"] > budget["reduced"]
+
+
+def resnet():
+    def net(name, part, profile="quick"):
+        found = records.read("resnet", profile)["networks"][name][part]
+        return mean(found[-1] if part == "loss" else found)
+
+    yield (
+        f"With 56 layers, the residual network fits {percent(net('residual 56', 'train'))} of its training images, and "
+        f"the plain one {percent(net('plain 56', 'train'))}.",
+        True,
+    )
+    yield (
+        "the residual network of 56 layers ends with a higher loss than the one of 8, "
+        f"{net('residual 56', 'loss'):.2f} against {net('residual 8', 'loss'):.2f}, and is no better on test images",
+        net("residual 56", "test") <= net("residual 8", "test"),
+    )
+    yield "The plain network of 56 layers hardly gets beyond guessing.", net("plain 56", "test", "full") < 0.21
+    yield (
+        "Its residual twin ends with about the training loss of the residual network of 8 layers",
+        abs(net("residual 56", "loss", "full") - net("residual 8", "loss", "full")) < 0.05,
+    )
+    long, precision = records.read("resnet20", "full"), records.read("resnet20-precision", "full")["by policy"]
+    final = long["test"][-1]
+    yield f"Ours has learned from copies, and has {percent(final, 2)} of them right", True
+    yield (
+        "on those that it was trained on, it errs half as often",
+        abs((1 - long["training accuracy"]) / (1 - final) - 0.5) < 0.05,
+    )
+    difference = abs(precision["float32"]["test"][-1] - precision["mixed_bfloat16"]["test"][-1])
+    yield "the two differ by a quarter of a point", abs(100 * difference - 0.25) < 0.05
+    without = long["without"]
+    kept = [accuracy for unit, accuracy in without.items() if not unit.endswith(("2_unit1", "3_unit1"))]
+    yield (
+        "On average over the units that keep the shape, it retains more than half of its accuracy",
+        mean(kept) > long["accuracy"] / 2,
+    )
+    table = records.read("resnet-table", "full")["networks"]
+    errors = {name: mean([1 - of_seed[-1] for of_seed in of["test"]]) for name, of in table.items()}
+    yield (
+        f"After two passes, the plain network of 20 layers errs in {100 * errors['plain 20']:.0f} of 100 images, that "
+        f"of 56 layers in {100 * errors['plain 56']:.0f}, and that of 110 layers guesses.",
+        abs(errors["plain 110"] - 0.9) < 0.01,
+    )
+    of_residual = outcomes("resnet-paper-table")[1:4]
+    yield "With shortcuts, depth changes nothing that three seeds could tell from chance.", set(of_residual) == {"open"}
+
+
+CHAPTERS = {chapter.__name__: chapter for chapter in (transfer, normalization, gan, inception, resnet)}
+
+
+@pytest.mark.parametrize("topic", CHAPTERS)
+def test_the_prose_says_what_the_records_say(topic):
+    (path,) = (ROOT / "book").glob(f"[0-9]*-{topic}*.ipynb")
+    cells = nbformat.read(path, as_version=4).cells
+    prose = "\n".join(cell.source for cell in cells if cell.cell_type == "markdown")
+    statements = list(CHAPTERS[topic]())
+    assert [text for text, _ in statements if text not in prose] == [], "no longer in the chapter"
+    assert [text for text, true in statements if not true] == [], "not what is on record"
