@@ -426,6 +426,15 @@ def test_a_layer_that_is_none_is_said_to_be_none(layer):
     assert len(str(error.value)) < 400
 
 
+@pytest.mark.replay  # once: it trains for seconds
+def test_a_good_design_gets_all_points_on_every_seed():
+    design = [["conv", 16, 3], ["pool"], ["conv", 32, 3], ["pool"], ["conv", 64, 3]]
+    for seed in range(3):
+        share, sentence = inception.under_budget([design], [np.random.default_rng(seed)])
+        reached = float(sentence.partition("accuracy ")[2].partition(";")[0])
+        assert share == 1 and reached > inception.BEST + 0.03, "another processor needs room"
+
+
 # Inputs
 
 

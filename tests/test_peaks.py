@@ -23,7 +23,8 @@ def replay(tmp_path):
 
     def run(*options, **environment):
         command = [sys.executable, "-m", "pytest", "-p", "tools.peaks", "--nbval-lax", "--nbval-current-env"]
-        command += ["-p", "no:cacheprovider", "--rootdir", tmp_path, *options, tmp_path]
+        # Without the short summary: where CI is set, it repeats what the failures say.
+        command += ["-p", "no:cacheprovider", "-rN", "--rootdir", tmp_path, *options, tmp_path]
         return subprocess.run(command, env=os.environ | environment, cwd=ROOT, capture_output=True, text=True).stdout
 
     return run

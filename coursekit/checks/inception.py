@@ -128,7 +128,10 @@ def built(design):
 
 
 def under_budget(designs, randoms):
-    """Train a design's network for a few steps, twice, and look at its accuracy on test images."""
+    """Train a design's network for a few steps, twice, and look at its accuracy on test images.
+
+    The rate falls to zero: at a constant one, the same design ended anywhere from .79 to .94, by its seed alone.
+    """
     from coursekit import runtime
 
     runtime.load_backend(seed=0)  # in silence, so before whatever imports Keras
@@ -141,10 +144,11 @@ def under_budget(designs, randoms):
     if needed > MOST:
         raise ValueError(f"The network needs {needed:,} multiplications; {MOST:,} are allowed.")
     digits = data.shrink(data.load("digits"), 2)
+    steps = 2 * -(-len(digits.x_train) // 64)
     reached = []
     for seed in randoms[0].integers(2**31, size=2).tolist():
         keras.utils.set_random_seed(seed)
-        model = training.compile_classifier(built(design), 1e-2)
+        model = training.compile_classifier(built(design), keras.optimizers.schedules.CosineDecay(1e-2, steps))
         training.fit(
             model, digits.x_train, digits.y_train, epochs=2, batch_size=64, seed=seed, progress=lambda done: None
         )
