@@ -235,8 +235,8 @@ def _beside_the_record(condition, on_file):
         return condition.outcome
     margin = MARGIN * condition.spread / np.sqrt(len(next(iter(condition.values.values()))))
     near = {
-        "holds": condition.effect >= margin / 2,
-        "reversed": condition.effect <= -margin / 2,
+        "holds": condition.effect > margin / 2,  # and not where two runs are the same
+        "reversed": condition.effect < -margin / 2,
         "open": abs(condition.effect) <= 2 * margin,
     }
     return on_file["outcome"] if near[on_file["outcome"]] else condition.outcome

@@ -335,6 +335,14 @@ def test_the_verdict_on_record_stands_until_it_is_contradicted(course, monkeypat
     assert any("the verdict is" in line for line in lines[1:]) == (verdict != before)
 
 
+def test_where_two_runs_become_the_same_nothing_holds_any_more(course, monkeypatch, capsys):
+    """As where a reader breaks an experiment by giving both networks the same layers."""
+    for recorded, before in ((at(4.5), "confirmed"), (at(-4.5), "refuted")):
+        lines = lines_of_a_replay(monkeypatch, capsys, recorded, {"a": recorded["a"], "nothing": recorded["a"]})
+        assert lines[0] == "inconclusive · gan-first · the first statement"
+        assert lines[1] == f"drifted · the verdict is inconclusive now, {before} on record."
+
+
 def test_without_a_record_the_margin_alone_decides(course, capsys):
     claims.check("gan-first", claims.greater(**at(3.9)))
     assert capsys.readouterr().out.startswith("inconclusive")
