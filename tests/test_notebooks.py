@@ -10,6 +10,7 @@ from conftest import ROOT
 import coursekit
 import exercises
 from coursekit import claims
+from coursekit.widgets import quiz
 
 LONGEST_CELL = 40
 CLAIM_CALL = re.compile(r"\bclaims\.check\(\s*\"([\w-]+)\"")
@@ -73,6 +74,12 @@ def test_it_starts_with_the_bootstrap_cell(notebook):
     first = notebooks.code_cells(notebook)[0]
     assert (first.id, first.source) == ("bootstrap", notebooks.bootstrap()), "run `make notebooks`"
     assert sum("pip install" in cell.source for cell in notebook.cells) == 1
+
+
+def test_every_quiz_is_asked_once():
+    cells = [cell for path in CHAPTERS for cell in notebooks.code_cells(nbformat.read(path, as_version=4))]
+    asked = re.findall(r'Quiz\("([\w-]+)"\)', "\n".join(cell.source for cell in cells))
+    assert sorted(asked) == sorted(quiz.load_quizzes())
 
 
 def test_claims_are_compared(notebook):
