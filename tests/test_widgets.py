@@ -342,7 +342,7 @@ def test_explorer_says_the_numbers(open_page):
     page = open_page(TransferExplorer({"digits": result}).html())
     status = page.get_by_role("status")
     expect(status).to_contain_text("test 65.0 % (seeds 60.0 % to 70.0 %), train 100.0 %, gap 35.0 %.")
-    expect(status).to_contain_text("★ Best n for 2 labels a class: 1 (test 85.0 %).")
+    expect(status).to_contain_text("★ Highest mean for 2 labels a class: n = 1 (test 85.0 %).")
     expect(status).to_contain_text("Not clearly worse, being above its worst seed: n = 2.")
     page.get_by_role("slider", name="Labels").press("ArrowRight")
     expect(status).to_contain_text("1 (test 70.0 %). Every other n is below its worst seed.")
@@ -451,7 +451,7 @@ def test_without_javascript_there_is_the_question_and_a_table(open_page):
     expect(page.get_by_text("What matters most is to start")).to_be_hidden()
     page.get_by_text("Frozen and fine-tuned are close").click()
     expect(page.get_by_text("What matters most is to start")).to_be_visible()
-    expect(page.get_by_role("table", name="digits")).to_contain_text("best n")
+    expect(page.get_by_role("table", name="digits")).to_contain_text("n of the highest mean")
     expect(page.get_by_role("note")).to_contain_text("Run this chapter in Jupyter, Binder or Colab to use this panel")
 
 

@@ -69,7 +69,7 @@ function sentences(result, { test, low, high, train, best, close }, { name, froz
     html("p", {}, `${name}, ${labels}, bottom ${result.frozen[i]} of ${result.frozen.at(-1)} layers frozen: `,
       html("strong", {}, `test ${percent(test[i])}`), ` (seeds ${percent(low[i])} to ${percent(high[i])}), `,
       `train ${percent(train[i])}, gap ${percent(train[i] - test[i])}.`),
-    html("p", {}, html("strong", {}, `★ Best n for ${labels}: ${result.frozen[best]}`), ` (test ${percent(test[best])}). `,
+    html("p", {}, html("strong", {}, `★ Highest mean for ${labels}: n = ${result.frozen[best]}`), ` (test ${percent(test[best])}). `,
       ties ? `Not clearly worse, being above its worst seed: n = ${ties}.` : "Every other n is below its worst seed."),
   ];
 }
@@ -119,7 +119,7 @@ function drawChart(result, { test, low, high, train, best }, { frozen: i, labels
 const legend = () => {
   const entry = (kind, words) => html("li", {}, html("i", { class: `ck-key-${kind}` }), words);
   return html("ul", { class: "ck-legend" },
-    entry("test", "test (band: all seeds)"), entry("train", "train"), html("li", {}, "★ best n"));
+    entry("test", "test (band: all seeds)"), entry("train", "train"), html("li", {}, "★ highest mean"));
 };
 
 // A click on a cell is a short cut for the mouse; the sliders reach every cell from the keyboard.
@@ -134,7 +134,7 @@ function drawTable(result, chosen, choose) {
     onclick: () => choose({ frozen: i, labels: j }),
   }, `${(100 * column.test[i]).toFixed(0)}${i === column.best ? " ★" : ""}`);
   return html("table", {},
-    html("caption", {}, "Test accuracy in %, best n of each row marked ★"),
+    html("caption", {}, "Test accuracy in %, the highest mean of each row marked ★"),
     html("thead", {}, html("tr", {}, html("th", { scope: "col" }, "labels"),
       ...result.frozen.map((n) => html("th", { scope: "col" }, `n = ${n}`)))),
     html("tbody", {}, ...means.map((column, j) => html("tr", {}, html("th", { scope: "row" }, result.labels[j]),

@@ -57,13 +57,14 @@ def checked(name, result):
 
 
 def best_table(name, result):
-    """For readers without JavaScript: the best number of frozen layers by labels a class."""
+    """For readers without JavaScript: the number of frozen layers with the highest mean, by labels a class."""
     means = np.array(result["test"]).mean(axis=2)
     best = means.argmax(axis=0)
     rows = "".join(
         f"<tr><th scope='row'>{labels}</th><td>{result['frozen'][i]}</td><td>{means[i, j]:.1%}</td></tr>"
         for j, (labels, i) in enumerate(zip(result["labels"], best, strict=True))
     )
-    columns = "".join(f"<th scope='col'>{text}</th>" for text in ("labels a class", "best n", "its test accuracy"))
+    titles = ("labels a class", "n of the highest mean", "its test accuracy")
+    columns = "".join(f"<th scope='col'>{title}</th>" for title in titles)
     caption = f"{html.escape(name)}: how many bottom layers n to freeze"
     return f"<table><caption>{caption}</caption><thead><tr>{columns}</tr></thead><tbody>{rows}</tbody></table>"
