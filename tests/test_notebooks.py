@@ -2,6 +2,7 @@
 
 import re
 
+import breaks
 import nbformat
 import notebooks
 import pytest
@@ -13,7 +14,6 @@ from coursekit import claims
 from coursekit.widgets import quiz
 
 LONGEST_CELL = 40
-CLAIM_CALL = re.compile(r"\bclaims\.check\(\s*\"([\w-]+)\"")
 MEASURED = re.compile(r"\d*\.\d+|\d+e[+-]?\d+|\d+ ?%|\bnan\b|\binf\b")
 
 CHAPTERS = sorted(ROOT.glob(notebooks.CHAPTERS))
@@ -23,10 +23,6 @@ MASTERS = sorted(ROOT.glob(exercises.MASTERS))
 @pytest.fixture(params=CHAPTERS, ids=lambda path: path.stem)
 def notebook(request):
     return nbformat.read(request.param, as_version=4)
-
-
-def claims_in(cell):
-    return CLAIM_CALL.findall(cell.source)
 
 
 def figures(cell):
@@ -76,6 +72,22 @@ def test_it_starts_with_the_bootstrap_cell(notebook):
     assert sum("pip install" in cell.source for cell in notebook.cells) == 1
 
 
+@pytest.mark.parametrize("claim", breaks.load())
+def test_what_breaks_a_claim_is_what_its_note_says(claim):
+    """That the edits find their text; `tools/breaks.py` tries what comes of them."""
+    edit, notebook = breaks.load()[claim], breaks.chapters()[claim]
+    assert breaks.broken(notebook, claim, **edit)
+    (checked,) = (index for index, cell in enumerate(notebook.cells) if claim in notebooks.claims_in(cell))
+    note = next(cell.source for cell in notebook.cells[checked:] if "**Break it.**" in cell.source)
+    assert f"*{edit['verdict']}*" in note[note.index("**Break it.**") :]
+
+
+def test_every_check_can_be_broken():
+    cells = [cell for path in CHAPTERS for cell in notebooks.code_cells(nbformat.read(path, as_version=4))]
+    checked = [set(notebooks.claims_in(cell)) for cell in cells if notebooks.claims_in(cell)]
+    assert all(of_cell & breaks.load().keys() for of_cell in checked)
+
+
 def test_every_quiz_is_asked_once():
     cells = [cell for path in CHAPTERS for cell in notebooks.code_cells(nbformat.read(path, as_version=4))]
     asked = re.findall(r'Quiz\("([\w-]+)"\)', "\n".join(cell.source for cell in cells))
@@ -84,7 +96,7 @@ def test_every_quiz_is_asked_once():
 
 def test_claims_are_compared(notebook):
     for cell in notebooks.code_cells(notebook):
-        if claims_in(cell):
+        if notebooks.claims_in(cell):
             assert "nbval-check-output" in cell.metadata.get("tags", []), (
                 f"`{notebooks.head(cell)}` lacks the tag nbval-check-output"
             )
@@ -107,7 +119,7 @@ def test_each_claim_is_checked_in_its_chapter():
     checked = {}
     for path in CHAPTERS:
         for cell in notebooks.code_cells(nbformat.read(path, as_version=4)):
-            checked |= dict.fromkeys(claims_in(cell), path.stem)
+            checked |= dict.fromkeys(notebooks.claims_in(cell), path.stem)
     assert checked.keys() == claims.load().keys()
     for claim_id, chapter in checked.items():
         assert chapter[3:].startswith(claims.load()[claim_id].chapter), f"{claim_id} is checked in {chapter}"

@@ -8,7 +8,6 @@ import pathlib
 import re
 import shutil
 import subprocess
-import symtable
 import sys
 import tempfile
 from xml.etree import ElementTree
@@ -137,7 +136,7 @@ class Copy:
         shutil.copytree(ROOT / "coursekit", folder / "coursekit", ignore=shutil.ignore_patterns("__pycache__"))
         self.folder = folder
         self.notebook = nbformat.read(ROOT / chapter, as_version=4)
-        self.notebook.cells = needed_cells(notebooks.code_cells(self.notebook), cell_ids)
+        self.notebook.cells = notebooks.needed_cells(notebooks.code_cells(self.notebook), cell_ids)
         for settings in (cell for cell in self.notebook.cells if cell.id == "settings"):
             for name, value in SHORTEST[chapter].items():
                 settings.source, found = re.subn(rf"\b{name}=(\d+|\([^)]*\))", f"{name}={value}", settings.source)
@@ -164,32 +163,6 @@ def replay(notebook, package=ROOT):
         suite = ElementTree.parse(report).find("testsuite")
         assert int(suite.get("tests")) == len(notebook.cells) and suite.get("errors") == "0", done.stdout
         return int(suite.get("failures"))
-
-
-def needed_cells(cells, cell_ids):
-    """Return the cells named, and those that bind, directly or not, a global name that these read."""
-    kept, wanted = [], set()
-    for cell in reversed(cells):
-        bound, read = global_names(cell)
-        if cell.id in (*cell_ids, "bootstrap") or bound & wanted:
-            wanted = wanted - bound | read
-            kept.insert(0, cell)
-    missing = set(cell_ids) - {cell.id for cell in kept}
-    assert not missing, f"the chapter has no cell {missing}"
-    return kept
-
-
-def global_names(cell):
-    """Return the names a cell binds, assigned, defined or imported, and those it reads and leaves to others to bind."""
-    source = re.sub(r"^(\s*)%.*", r"\1pass", cell.source, flags=re.MULTILINE)
-    table = symtable.symtable(source, cell.id, "exec")
-    bound = {symbol.get_name() for symbol in table.get_symbols() if symbol.is_assigned() or symbol.is_imported()}
-    read, tables = set(), [table]
-    while tables:
-        table = tables.pop()
-        read |= {symbol.get_name() for symbol in table.get_symbols() if symbol.is_global() and symbol.is_referenced()}
-        tables += table.get_children()
-    return bound, read - bound
 
 
 @pytest.mark.replay

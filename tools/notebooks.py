@@ -12,6 +12,7 @@ import os
 import re
 import shutil
 import subprocess
+import symtable
 import sys
 import tempfile
 import time
@@ -33,6 +34,7 @@ NOTEBOOK_METADATA = {
     "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
     "language_info": {"name": "python", "pygments_lexer": "ipython3"},
 }
+CLAIM_CALL = re.compile(r"\bclaims\.check\(\s*\"([\w-]+)\"")
 WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
 # The only place in a chapter with install logic. TensorFlow and NumPy stay what the platform brings: --no-deps.
 BOOTSTRAP = """\
@@ -58,6 +60,37 @@ def bootstrap():
 
 def code_cells(notebook):
     return [cell for cell in notebook.cells if cell.cell_type == "code"]
+
+
+def needed_cells(cells, cell_ids):
+    """Return the cells named, and those that bind, directly or not, a global name that these read."""
+    kept, wanted = [], set()
+    for cell in reversed(cells):
+        bound, read = global_names(cell)
+        if cell.id in (*cell_ids, "bootstrap") or bound & wanted:
+            wanted = wanted - bound | read
+            kept.insert(0, cell)
+    missing = set(cell_ids) - {cell.id for cell in kept}
+    assert not missing, f"the chapter has no cell {missing}"
+    return kept
+
+
+def global_names(cell):
+    """Return the names a cell binds, assigned, defined or imported, and those it reads and leaves to others to bind."""
+    source = re.sub(r"^(\s*)%.*", r"\1pass", cell.source, flags=re.MULTILINE)
+    table = symtable.symtable(source, cell.id, "exec")
+    bound = {symbol.get_name() for symbol in table.get_symbols() if symbol.is_assigned() or symbol.is_imported()}
+    read, tables = set(), [table]
+    while tables:
+        table = tables.pop()
+        read |= {symbol.get_name() for symbol in table.get_symbols() if symbol.is_global() and symbol.is_referenced()}
+        tables += table.get_children()
+    return bound, read - bound
+
+
+def claims_in(cell):
+    """Return the ids of the claims that a cell checks."""
+    return CLAIM_CALL.findall(cell.source)
 
 
 def head(cell):
