@@ -253,10 +253,10 @@ def recorded_sweep(run, *choices, seeds, name, again):
     """A sweep that takes too long for every replay: read from the record ``name``, but for a few runs made again.
 
     run, choices, seeds: as for ``sweep``, and so is what returns. again: a list of combinations, each as it is a key of
-    the result. Their runs with the first seed are made again and take the place of the recorded ones. Where a number is
-    further from the recorded mean than chance allows, the record is not one of this experiment: a line says so, and all
-    runs of the combination are made, so that whoever changes the experiment sees what comes of it.
-    Where ``COURSEKIT_SWEEPS`` is set, the whole sweep runs, and ``make notebooks`` records it.
+    the result. Their runs with the first seed are made again and take the place of the recorded ones. Prints one line,
+    and another for every number that is further from the recorded mean than chance allows.
+    Where ``COURSEKIT_SWEEPS`` is set, the whole sweep runs, as it has to for whoever changes the experiment, and
+    ``make notebooks`` records it.
     Raises ValueError where the record lacks a combination or has other seeds.
     """
     if os.environ.get("COURSEKIT_SWEEPS"):
@@ -265,36 +265,29 @@ def recorded_sweep(run, *choices, seeds, name, again):
         records.write(name, {"seeds": list(seeds), "results": kept})
     else:
         results = _recorded(name, choices, seeds, again)
-    made, drifts = 0, []
+    drifts = []
     for key in again:
-        combination = key if len(choices) > 1 else [key]
-        numbers = run(*combination, seed=seeds[0])
+        numbers = run(*(key if len(choices) > 1 else [key]), seed=seeds[0])
         if numbers.keys() != results[key].keys():
             raise ValueError(
                 f"The record of {name} has other numbers than a run; set COURSEKIT_SWEEPS=1 to make all runs."
             )
-        drifted = [line for number in numbers if (line := _drift(number, numbers[number], results[key][number]))]
-        drifts += [f"drifted · {name}, {key}, {line}" for line in drifted]
-        now = {number: [value] for number, value in numbers.items()}
-        if drifted:
-            (others,) = sweep(run, *[[choice] for choice in combination], seeds=seeds[1:], name=name).values()
-            now = {number: [*value, *others[number]] for number, value in now.items()}
-        for number, values in now.items():
-            results[key][number][: len(values)] = values
-        made += len(seeds) if drifted else 1
-    print("\n".join([f"recorded · {len(results) * len(seeds)} runs, of which {made} were made again", *drifts]))
+        for number, value in numbers.items():
+            recorded = results[key][number]
+            # Where every seed takes another course on another processor, a run made again is a new draw: it may be as
+            # far from a few others as chance allows once in 10,000 numbers.
+            deviations = special.stdtrit(len(recorded) - 1, 1 - 0.5e-4) * np.sqrt(1 + 1 / len(recorded))
+            width = deviations * recorded.std(ddof=1)
+            if not abs(value - recorded.mean()) <= max(width, 1e-3 * abs(recorded.mean())):  # NaN, too
+                drifts.append(
+                    f"{name}, {key}, {number}: {value:.3g} now, {recorded.mean():.3g} ± {width:.2g} on record."
+                )
+            recorded[0] = value
+    total = len(results) * len(seeds)
+    print(f"recorded · {total} runs, of which {len(again)} were made again")
+    for drift in drifts:
+        print(f"drifted · {drift}")
     return results
-
-
-def _drift(number, value, recorded):
-    """A sentence where a run made again is further from the recorded ones than chance allows, else None."""
-    # Where every seed takes another course on another processor, a run made again is a new draw: it may be as far from
-    # a few others as chance allows once in 10,000 numbers.
-    deviations = special.stdtrit(len(recorded) - 1, 1 - 0.5e-4) * np.sqrt(1 + 1 / len(recorded))
-    width = deviations * recorded.std(ddof=1)
-    if abs(value - recorded.mean()) <= max(width, 1e-3 * abs(recorded.mean())):  # never for NaN
-        return None
-    return f"{number}: {value:.3g} now, {recorded.mean():.3g} ± {width:.2g} on record."
 
 
 def _recorded(name, choices, seeds, again):

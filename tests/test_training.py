@@ -397,20 +397,16 @@ def test_a_recorded_sweep_makes_only_the_runs_that_are_asked_for(recorded, capsy
     assert capsys.readouterr().out.splitlines()[-1] == "recorded · 12 runs, of which 2 were made again"
 
 
-def test_a_recorded_sweep_takes_the_new_number_and_makes_all_runs_of_what_has_drifted(recorded, capsys):
+def test_a_recorded_sweep_takes_the_new_number_and_says_where_it_has_drifted(recorded, capsys):
     def other(width, name, seed):
-        return numbered(recorded)(width, name, seed) | {"sum": (310 if name == "a" else 330) + seed}
+        return numbered([])(width, name, seed) | {"sum": 310 if name == "a" else 330}
 
     options = dict(seeds=range(3), name="numbers", again=[(2, "a"), (2, "b")])
     results = training.recorded_sweep(other, (1, 2), "ab", **options)
     # recorded are 200, 201, 202 and 210, 211, 212; of two degrees of freedom, 1 draw in 10,000 is beyond 100 deviations
     assert results[2, "a"]["sum"].tolist() == [310, 201, 202]
-    assert results[2, "b"]["sum"].tolist() == [330, 331, 332]
-    assert recorded == [(2, "a", 0), (2, "b", 0), (2, "b", 1), (2, "b", 2)]
-    assert capsys.readouterr().out.splitlines() == [
-        "recorded · 12 runs, of which 4 were made again",
-        "drifted · numbers, (2, 'b'), sum: 330 now, 211 ± 1.2e+02 on record.",
-    ]
+    (line,) = (line for line in capsys.readouterr().out.splitlines() if line.startswith("drifted"))
+    assert line == "drifted · numbers, (2, 'b'), sum: 330 now, 211 ± 1.2e+02 on record."
 
 
 @pytest.mark.parametrize(
