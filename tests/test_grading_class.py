@@ -192,7 +192,7 @@ def test_an_interrupted_run_goes_on_and_ends_as_a_whole_one(school, out, tmp_pat
         threading.Event().wait(0.05)
     os.killpg(running.pid, signal.SIGINT)  # as the terminal does, when somebody presses Ctrl-C
     said = running.communicate(timeout=60)[1].decode()
-    assert running.returncode == 1 and "with --resume goes on from here" in said.splitlines()[-1]
+    assert running.returncode == 1 and "with --resume goes on from here" in said.splitlines()[-1], said
     assert not again.exists() and 4 <= len(progress.read_text().splitlines()) < len(lines)
     with open(progress, "a") as file:
         file.write(lines[-1][:20])  # a machine that stops in the middle of a line

@@ -4,6 +4,7 @@ import concurrent.futures
 import multiprocessing
 import signal
 import threading
+from multiprocessing import resource_tracker
 
 # A worker keeps a little of everything that it has imported, drawn and trained.
 CALLS = 50
@@ -17,7 +18,9 @@ class Workers(concurrent.futures.ThreadPoolExecutor):
     """An executor whose threads run each call in a process, which a thread replaces after some calls, or if it dies."""
 
     def __init__(self, jobs):
-        # So that nothing that its threads begin complains of Ctrl-C while it has nothing to do.
+        # So that nothing that its threads begin complains of Ctrl-C while it has nothing to do. What the first of them
+        # would begin besides unblocks the signal where it is begun.
+        resource_tracker.ensure_running()
         super().__init__(jobs, initializer=signal.pthread_sigmask, initargs=(signal.SIG_BLOCK, {signal.SIGINT}))
         self.own, self.processes = threading.local(), []
 
