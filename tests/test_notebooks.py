@@ -25,6 +25,10 @@ def notebook(request):
     return nbformat.read(request.param, as_version=4)
 
 
+def cells_of_all_chapters():
+    return [cell for path in CHAPTERS for cell in notebooks.code_cells(nbformat.read(path, as_version=4))]
+
+
 def figures(cell):
     return [output for output in cell.outputs if "image/png" in output.get("data", {})]
 
@@ -83,14 +87,12 @@ def test_what_breaks_a_claim_is_what_its_note_says(claim):
 
 
 def test_every_check_can_be_broken():
-    cells = [cell for path in CHAPTERS for cell in notebooks.code_cells(nbformat.read(path, as_version=4))]
-    checked = [set(notebooks.claims_in(cell)) for cell in cells if notebooks.claims_in(cell)]
+    checked = [set(notebooks.claims_in(cell)) for cell in cells_of_all_chapters() if notebooks.claims_in(cell)]
     assert all(of_cell & breaks.load().keys() for of_cell in checked)
 
 
 def test_every_quiz_is_asked_once():
-    cells = [cell for path in CHAPTERS for cell in notebooks.code_cells(nbformat.read(path, as_version=4))]
-    asked = re.findall(r'Quiz\("([\w-]+)"\)', "\n".join(cell.source for cell in cells))
+    asked = re.findall(r'Quiz\("([\w-]+)"\)', "\n".join(cell.source for cell in cells_of_all_chapters()))
     assert sorted(asked) == sorted(quiz.load_quizzes())
 
 

@@ -135,13 +135,13 @@ def normalization():
         "*larger* gap.",
         outcomes("bn-overfits-less", "quick")[0] == "reversed",
     )
-    soon = "BN before, a third of the steps", "nothing, a third of the steps"
+    early = "BN before, a third of the steps", "nothing, a third of the steps"
     yield (
         "Its test accuracy is no lower all the same: higher on average, by less than our limit, and on photographs by "
         "far.",
-        test(soon[0], digits) > test(soon[1], digits)
-        and lead(*(digits["table"][name]["test"] for name in soon)) == "open"
-        and test(soon[0]) > test(soon[1]) + 0.05,
+        test(early[0], digits) > test(early[1], digits)
+        and lead(*(digits["table"][name]["test"] for name in early)) == "open"
+        and test(early[0]) > test(early[1]) + 0.05,
     )
     soon, late = (photographs["table"][name] for name in ("BN before, a third of the steps", "nothing"))
     yield (

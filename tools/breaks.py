@@ -6,6 +6,7 @@ push; there, a test sees that the edits find their text and that the notes have 
 """
 
 import argparse
+import functools
 import os
 import subprocess
 import sys
@@ -21,11 +22,13 @@ from tqdm import tqdm
 ROOT = Path(__file__).parents[1]
 
 
+@functools.cache
 def load():
     """The edits by claim, as that file explains them: dicts of ``verdict``, ``edits``, ``also`` and ``sweeps``."""
     return tomllib.loads((ROOT / "tests" / "breaks.toml").read_text("utf-8"))
 
 
+@functools.cache
 def chapters():
     """The chapters' notebooks, by the claims that they check."""
     read = [nbformat.read(path, as_version=4) for path in sorted(ROOT.glob(notebooks.CHAPTERS))]
