@@ -41,7 +41,8 @@ hypothesis.settings.register_profile("course", deadline=None)
 hypothesis.settings.load_profile("course")
 
 
-if os.environ.get("KERAS_BACKEND") == "jax":
+BACKEND = os.environ.get("KERAS_BACKEND", "tensorflow")
+if BACKEND == "jax":
     compile_less.begin()
 
 
@@ -52,8 +53,11 @@ def numpy(tensor):
     return np.asarray(ops.convert_to_numpy(tensor), "float64")
 
 
-def pytest_collection_modifyitems(items):
+def pytest_collection_modifyitems(config, items):
     """Mark what needs the built site or a browser, and what needs Keras; put first what takes long."""
+    left_out = [item for item in items if any(BACKEND not in only.args for only in item.iter_markers("only_on"))]
+    items[:] = [item for item in items if item not in left_out]
+    config.hook.pytest_deselected(items=left_out)
     for item in items:
         if {"site", "browser"} & set(getattr(item, "fixturenames", ())):
             item.add_marker("site")

@@ -55,6 +55,7 @@ def test_the_figures_of_the_lecture():
 # Networks that nobody here wrote
 
 
+@pytest.mark.only_on("tensorflow")  # their shapes come from the same layers of Keras
 @pytest.mark.parametrize("name", APPLICATIONS)
 def test_networks_of_keras_applications(name):
     model = application(name)

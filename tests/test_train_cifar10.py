@@ -12,6 +12,8 @@ from hypothesis import strategies as st
 
 from coursekit import data, resnet, training
 
+pytestmark = pytest.mark.only_on("jax")  # with which the recorded runs are made
+
 
 def windows(image, shift):
     """Every window of the padded image, and its mirror image."""

@@ -202,7 +202,7 @@ def test_a_group_that_is_gone_cannot_be_read(group):
     """So that the watch, which cannot go on, ends what ran in it."""
     for path in group.folder.iterdir():
         path.unlink()
-    group.close()
+    group.folder.rmdir()
     for look in (group.excess, group.times):
         with pytest.raises(OSError, match=group.folder.name):
             look()
