@@ -143,7 +143,7 @@ class Copy:
                 assert found, f"the settings cell has no {name}"
         if chapter != TRANSFER:  # what is on record is read, and nothing of it made again
             for cell in self.notebook.cells:
-                cell.source = re.sub(r"^    again=.*", "    again=[],", cell.source, flags=re.MULTILINE)
+                cell.source = re.sub(r"^(    again ?= ?).*?(,?)$", r"\1[]\2", cell.source, flags=re.MULTILINE)
 
     def break_module(self, name, code):
         with open(self.folder / "coursekit" / f"{name}.py", "a") as file:
