@@ -12,7 +12,7 @@ import numpy as np
 from scipy import special
 from tqdm.auto import tqdm
 
-from coursekit import records, runtime
+from coursekit import records, require, runtime
 
 # A step of a small model is mostly overhead: of Python between two of them, and of handing over work between threads.
 STEPS_PER_EXECUTION = 25
@@ -69,6 +69,7 @@ def fit(
     batch_size=32,
     images_per_epoch=None,
     validation_data=None,
+    callbacks=(),
     progress=None,
     description=None,
 ):
@@ -78,18 +79,19 @@ def fit(
     them, decides the order of the images, on every backend alike, and what layers such as dropout draw.
     images_per_epoch: int; every epoch repeats, or cuts, the training set to so many, so that runs on training sets of
     different size take equally many steps.
+    validation_data: pair of images and labels, measured after every epoch. callbacks: list of
+    ``keras.callbacks.Callback``, as for ``model.fit``.
     progress: function called with the fraction done, every so many steps, instead of the bar.
     description: the label of the bar. A fit that has one keeps its weights where ``COURSEKIT_RESUME`` names a folder,
     as ``sweep`` does; the next run loads them and returns an empty history.
     Returns the history, a dict from ``"loss"``, ``"accuracy"``, ``"val_loss"`` ... to float64 (epochs,).
-    Raises ValueError where there are no images, or not as many labels.
+    Raises ValueError where there are no images, or not as many labels, or values among them that the model cannot learn
+    from: NaN, or labels that are no classes of a classifier.
     """
-    if y is None and len(x) == 0:
-        raise ValueError("There are no images; training needs at least one.")
-    if y is not None and (len(x) == 0 or len(x) != len(y)):
-        raise ValueError(
-            f"There are {len(x)} images and {len(y)} labels; training needs as many of both, at least one."
-        )
+    require.whole("batch_size", batch_size)
+    _require_examples(model, x, y)
+    if validation_data is not None:
+        _require_examples(model, *validation_data)
     kept = resume_path(f"{description}.weights.h5") if description else None
     if kept and kept.is_file():
         model.load_weights(kept)
@@ -100,7 +102,7 @@ def fit(
         model.check_data(x, batch_size, images_per_epoch)
     steps_per_epoch = -(-images_per_epoch // batch_size)
     total = epochs * steps_per_epoch
-    history = {}
+    history, given = {}, _OneTraining(list(callbacks), model=model)
     with bar(total=total, desc=description, unit="step", disable=progress is not None) as shown:
         report = (lambda done: progress(done / total)) if progress else (lambda done: shown.update(done - shown.n))
         for epoch, rows in zip(range(epochs), _orders(len(x), images_per_epoch, seed), strict=False):
@@ -110,16 +112,50 @@ def fit(
                 epochs=epoch + 1,
                 shuffle=False,
                 validation_data=validation_data,
-                callbacks=[_Progress(report, steps_per_epoch)],
+                callbacks=[_Progress(report, steps_per_epoch), given],
                 verbose=0,
             )
             for name, values in of_epoch.history.items():
                 history.setdefault(name, []).extend(values)
+            if model.stop_training:
+                break
+    given.end()
     if kept:
         unfinished = kept.with_name(f"unfinished {kept.name}")
         model.save_weights(unfinished)
         unfinished.replace(kept)
     return {name: np.array(values, "float64") for name, values in history.items()}
+
+
+def _require_examples(model, x, y):
+    """Require at least one image, no NaN, and a label for each; those of a classifier have to be its classes."""
+    if y is None and len(x) == 0:
+        raise ValueError("There are no images; training needs at least one.")
+    if y is not None and (len(x) == 0 or len(x) != len(y)):
+        raise ValueError(
+            f"There are {len(x)} images and {len(y)} labels; training needs as many of both, at least one."
+        )
+    for name, values in (("images", np.asarray(x)), ("labels", np.asarray(y))):
+        if values.dtype.kind == "f" and not math.isfinite(values.sum(dtype="float64")):
+            raise ValueError(f"The {name} hold NaN or infinite values; leave those examples out.")
+    loss, logits = getattr(model, "loss", None), getattr(model, "output_shape", None)
+    if isinstance(loss, keras.losses.SparseCategoricalCrossentropy) and isinstance(logits, tuple):
+        _require_classes(np.asarray(y), logits)
+
+
+def _require_classes(y, logits):
+    """Require integer labels for logits of such a shape."""
+    if y.ndim == len(logits) and y.shape[-1] > 1:
+        raise ValueError(
+            f"The labels have shape {y.shape}; a classifier wants one whole number for each image: argmax(-1) of them."
+        )
+    if (y != np.round(y)).any():
+        raise ValueError("Some labels are fractions; a classifier wants whole numbers.")
+    lowest, highest, classes = y.min(), y.max(), logits[-1]
+    if lowest < 0 or highest >= classes:
+        raise ValueError(
+            f"The labels go from {lowest:g} to {highest:g}; a model of {classes} classes wants 0 to {classes - 1}."
+        )
 
 
 def _orders(images, images_per_epoch, seed):
@@ -167,7 +203,8 @@ def outputs(model, x, batch_size=None):
     batch_size: int, by default at most 500, and so many that what all layers answer takes no more than 64 MB.
     """
     batch_size = batch_size or min(500, max(1, NUMBERS_AT_ONCE // max(1, _numbers(model))))
-    parts = [model(x[start : start + batch_size], training=False) for start in range(0, len(x), batch_size)]
+    starts = range(0, max(1, len(x)), batch_size)  # where there are no examples, the answer is empty and has its shape
+    parts = [model(x[start : start + batch_size], training=False) for start in starts]
     parts = [keras.tree.map_structure(keras.ops.convert_to_numpy, part) for part in parts]
     return keras.tree.map_structure(lambda *of_parts: np.concatenate(of_parts), *parts)
 
@@ -181,7 +218,15 @@ def _numbers(model):
 
 
 def accuracy(model, x, y, batch_size=None):
-    """Share of images that a model of logits puts into their class, a float. batch_size: as for ``outputs``."""
+    """Share of images that a model of logits puts into their class, a float. batch_size: as for ``outputs``.
+
+    Raises ValueError where there are no images, or not one label for each.
+    """
+    if len(x) == 0 or len(x) != np.size(y):
+        raise ValueError(
+            f"There are {len(x)} images and labels of shape {np.shape(y)}; accuracy wants one whole number for each "
+            "image, at least one."
+        )
     predicted = outputs(model, x, batch_size).argmax(-1)
     return float((predicted == np.reshape(y, -1)).mean())
 
@@ -200,6 +245,24 @@ def restart(model, weights, learning_rate=None):
         variable.assign(start)
     if learning_rate is not None:
         model.optimizer.learning_rate = learning_rate
+
+
+class _OneTraining(keras.callbacks.CallbackList):
+    """Callbacks of a training that takes several calls of ``model.fit``: it begins with the first and ends once."""
+
+    begun = False
+
+    def on_train_begin(self, logs=None):
+        if not self.begun:
+            super().on_train_begin(logs)
+        self.begun = True
+
+    def on_train_end(self, logs=None):
+        self.logs = logs
+
+    def end(self):
+        if self.begun:
+            super().on_train_end(self.logs)
 
 
 class _Progress(keras.callbacks.Callback):

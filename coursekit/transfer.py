@@ -1,7 +1,8 @@
 """Transfer learning: features from a trained network, freezing, fine-tuning, and all that lies between the two.
 
 In this module a *layer* is what the lecture counts: a layer with a kernel (convolution, dense, embedding), at any
-depth of nesting. Normalization layers belong to the counted layer below them and share its fate.
+depth of nesting. What has weights and no kernel, a normalization or a PReLU, belongs to the counted layer below it and
+shares its fate.
 """
 
 import keras
@@ -9,11 +10,13 @@ from keras import layers
 
 from coursekit import require
 
-NORMALIZATIONS = (
+# Layers whose weights may have several axes, and are no kernel all the same.
+POINTWISE = (
     layers.BatchNormalization,
     layers.GroupNormalization,
     layers.LayerNormalization,
     layers.Normalization,
+    layers.PReLU,
     layers.RMSNormalization,
 )
 
@@ -128,9 +131,9 @@ def counted_layers(model):
     >>> [layer.name for layer in counted_layers(convnet((28, 28, 1), 5, filters=(16, 32)))]
     ['conv1', 'conv2', 'head']
     """
-    counted = [layer for layer in _leaves(model) if layer.weights and not _normalizes(layer)]
+    counted = [layer for layer in _leaves(model) if _has_kernel(layer)]
     if not counted:
-        raise ValueError(f"{model.name} has no layer with weights; build it, or call it once on data, first.")
+        raise ValueError(f"{model.name} has no layer with a kernel; build it, or call it once on data, first.")
     return counted
 
 
@@ -140,7 +143,8 @@ def freeze(model, n):
     A frozen batch norm also stops following the batch: it uses its moving averages, and keeps them. (In Keras
     ``trainable=False`` does both.)
     n: int from 0, which fine-tunes everything, to the number of ``counted_layers(model)``, which trains nothing.
-    Returns the model. Raises ValueError for n out of range or a model without weights.
+    Returns the model. Raises ValueError for n out of range, a model without weights, or a layer that does not stay as
+    it is, frozen or not: ``keras.layers.SpectralNormalization`` divides its kernel anew in every training step.
 
     Source: Yosinski et al. 2014, section 3.
 
@@ -154,9 +158,16 @@ def freeze(model, n):
         # On TensorFlow, setting a flag to the value it has does nothing, not even to the layers inside (see chapter 1).
         layer.trainable = False
         layer.trainable = True
-    for group in groups[:n]:
-        for layer in group:
-            layer.trainable = False
+    frozen = [layer for group in groups[:n] for layer in group]
+    for layer in frozen:
+        layer.trainable = False
+    restless = _restless(model, frozen)
+    if restless:
+        freeze(model, 0)
+        raise ValueError(
+            f"{restless.name!r} cannot be frozen: it changes its own weights in every training step, trainable or not; "
+            "freeze fewer layers, or put another layer in its place."
+        )
     return model
 
 
@@ -183,8 +194,8 @@ def layerwise_optimizer(model, learning_rate, decay, optimizer=keras.optimizers.
 
     learning_rate: float or a ``keras.optimizers.schedules.LearningRateSchedule``, which keeps the ratios between the
     layers; the callback ``LearningRateScheduler`` sets one rate for all. decay: float in [0, 1]. optimizer: class of
-    each layer's optimizer. Returns a ``keras.optimizers.MultiOptimizer``, the top layer's optimizer first. Raises
-    ValueError for a decay out of range, a model without weights, or two layers with the same path.
+    each layer's optimizer. Returns a ``keras.optimizers.MultiOptimizer``, the top layer's optimizer first, for this
+    model alone. Raises ValueError for a decay out of range, or a model without weights.
 
     >>> model = convnet((28, 28, 1), 5, filters=(16, 32))
     >>> [round(float(o.learning_rate), 6) for o in layerwise_optimizer(model, 0.01, decay=0.1).optimizers]
@@ -194,20 +205,60 @@ def layerwise_optimizer(model, learning_rate, decay, optimizer=keras.optimizers.
         raise ValueError(f"decay is {decay}; it must be from 0, which freezes, to 1, which fine-tunes.")
     groups = _groups(model)
     freeze(model, len(groups) - 1 if decay == 0 else 0)
-    by_path = {}
-    for distance, group in enumerate(reversed(groups)):
-        of_group = optimizer(_scale(learning_rate, decay**distance))
-        for variable in (variable for layer in group for variable in layer.trainable_variables):
-            if variable.path in by_path:
-                raise ValueError(
-                    f"{model.name} has two weights with the path {variable.path!r}; rename one of the layers."
-                )
-            by_path[variable.path] = of_group
-    strays = [variable.path for variable in model.trainable_variables if variable.path not in by_path]
+    if decay == 0:
+        groups = groups[-1:]
+    optimizers = [optimizer(_scale(learning_rate, decay**distance)) for distance in range(len(groups))]
+    distances = {
+        id(variable): distance
+        for distance, group in enumerate(reversed(groups))
+        for layer in group
+        for variable in layer.trainable_variables
+    }
+    strays = [variable.path for variable in model.trainable_variables if id(variable) not in distances]
     if strays:
         raise ValueError(f"The weight {strays[0]!r} of {model.name} is in none of its layers; move it into a layer.")
-    default = next(iter(by_path.values()))  # Keras wants one; here it is the top layer's, and no other weight needs it
-    return keras.optimizers.MultiOptimizer(keras.optimizers.OptimizerMap(default, by_path))
+    return LayerwiseOptimizer(optimizers, distances)
+
+
+@keras.saving.register_keras_serializable("coursekit")
+class LayerwiseOptimizer(keras.optimizers.MultiOptimizer):
+    """Several optimizers, each for some of a model's weights. (Keras's own map goes by path, which copies share.)
+
+    optimizers: list. numbers: dict from ``id(variable)`` to the place of its optimizer in the list; or, as it is saved,
+    the list of these places, in the order of the trainable variables.
+    """
+
+    def __init__(self, optimizers, numbers, **options):
+        super().__init__(dict(enumerate(optimizers)), **options)
+        self.numbers = numbers
+
+    def build(self, variables):
+        if not self.built:
+            ids = [id(variable) for variable in variables]
+            if isinstance(self.numbers, list):  # it was loaded, and the variables with it
+                self.numbers = dict(zip(ids, self.numbers, strict=True))
+            strangers = [variable.path for variable in variables if id(variable) not in self.numbers]
+            if strangers:
+                raise ValueError(
+                    f"The weight {strangers[0]!r} has no learning rate; call layerwise_optimizer on the model that it "
+                    "is to train, after everything is in it."
+                )
+            self.numbers = {one: self.numbers[one] for one in ids}
+            self._optimizer_map = lambda variable: self.optimizers[self.numbers[id(variable)]]
+        super().build(variables)
+
+    def get_config(self):
+        return {
+            "optimizers": [keras.saving.serialize_keras_object(one) for one in self.optimizers],
+            "numbers": list(self.numbers.values() if isinstance(self.numbers, dict) else self.numbers),
+            "loss_scale_factor": self.loss_scale_factor,
+            "name": self.name,
+        }
+
+    @classmethod
+    def from_config(cls, config, custom_objects=None):
+        optimizers = [keras.saving.deserialize_keras_object(one, custom_objects) for one in config["optimizers"]]
+        return cls(**config | {"optimizers": optimizers})
 
 
 @keras.saving.register_keras_serializable("coursekit")
@@ -264,16 +315,42 @@ def _feeding(layer, number):
                 todo += [parent.operation for node in operation._inbound_nodes[:1] for parent in node.parent_nodes]
 
 
-def _normalizes(layer):
-    while isinstance(layer, layers.Wrapper):  # a TimeDistributed batch norm is one, too
+def _has_kernel(layer):
+    """Whether some weight of a layer combines features, and does not only scale or shift each of them."""
+    while isinstance(layer, layers.Wrapper):  # a TimeDistributed batch norm has none, either
         layer = layer.layer
-    return isinstance(layer, NORMALIZATIONS)
+    return not isinstance(layer, POINTWISE) and any(len(weight.shape) > 1 for weight in layer.weights)
+
+
+def _restless(model, frozen):
+    """Return the first of some frozen layers to whose weights a training step assigns all the same, or None."""
+    unknown = [layer for layer in frozen if not type(layer).__module__.startswith("keras.")]
+    assigned = _assigned_in_training(model) if unknown and hasattr(model, "inputs") else set()
+    for layer in frozen:
+        if isinstance(layer, layers.SpectralNormalization) or assigned & {id(weight) for weight in layer.weights}:
+            return layer
+    return None
+
+
+def _assigned_in_training(model):
+    """The ids of the variables to which a forward pass in training assigns, found without computing anything."""
+
+    class Watched(layers.Layer):
+        def call(self, inputs):
+            with keras.StatelessScope() as scope:
+                outputs = model(inputs, training=True)
+            assigned.update(scope.state_mapping)
+            return outputs
+
+    assigned = set()
+    Watched()(keras.tree.map_structure(lambda x: keras.Input(batch_shape=x.shape, dtype=x.dtype), _inputs(model)))
+    return assigned
 
 
 def _require_count(model, n, total):
     if not require.is_whole(n) or not 0 <= n <= total:
         raise ValueError(
-            f"n is {n!r}; {model.name} has {total} layers with weights, so n must be a whole number from 0 to {total}."
+            f"n is {n!r}; {model.name} has {total} layers with a kernel, so n must be a whole number from 0 to {total}."
         )
 
 

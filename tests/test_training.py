@@ -224,6 +224,111 @@ def test_fit_refuses(x, y):
         training.fit(None, np.zeros(x), np.zeros(y), epochs=1, seed=0)
 
 
+ONE_HOT = np.eye(CLASSES)[images()[1]]
+
+
+@pytest.mark.parametrize(
+    ("labels", "said"),
+    [
+        (images()[1] + 1, "The labels go from 1 to 3; a model of 3 classes wants 0 to 2"),
+        (images()[1] - 1, "The labels go from -1 to 1; a model of 3 classes wants 0 to 2"),
+        (images()[1] + 0.5, "Some labels are fractions; a classifier wants whole numbers"),
+        (images()[1] * np.nan, "The labels hold NaN or infinite values; leave those examples out"),
+        (ONE_HOT, r"The labels have shape \(12, 3\); a classifier wants one whole number for each image"),
+    ],
+)
+def test_labels_that_are_no_classes_are_refused(classifier, labels, said):
+    model, _ = classifier
+    x, y = images()
+    with pytest.raises(ValueError, match=said):
+        training.fit(model, x, labels, epochs=1, seed=0)
+    with pytest.raises(ValueError, match=said):
+        training.fit(model, x, y, epochs=1, seed=0, validation_data=(x, labels))
+
+
+@pytest.mark.parametrize("labels", [images()[1].astype("float32"), images()[1].astype("uint8")])
+def test_labels_may_be_any_whole_numbers(classifier, labels):
+    model, _ = classifier
+    expected = fit(classifier)
+    training.restart(*classifier)
+    history = training.fit(model, images()[0], labels, epochs=2, seed=0, batch_size=4)
+    assert_allclose(history["loss"], expected["loss"], rtol=1e-6)
+
+
+@pytest.mark.parametrize("hole", [np.nan, np.inf, -np.inf])
+def test_images_with_holes_are_refused(classifier, hole):
+    model, _ = classifier
+    x, y = images()
+    x[3, 2, 1] = hole
+    with pytest.raises(ValueError, match="The images hold NaN or infinite values; leave those examples out"):
+        training.fit(model, x, y, epochs=1, seed=0)
+
+
+@pytest.mark.parametrize("batch_size", [0, -1, 2.5, None])
+def test_a_batch_has_images(classifier, batch_size):
+    with pytest.raises(ValueError, match=f"batch_size is {batch_size!r}; it must be a whole number from 1"):
+        fit(classifier, batch_size=batch_size)
+
+
+class Events(keras.callbacks.Callback):
+    def __init__(self):
+        super().__init__()
+        self.seen = []
+
+    def on_train_begin(self, logs=None):
+        self.seen.append("begin")
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.seen.append(epoch)
+
+    def on_epoch_end(self, epoch, logs=None):
+        self.seen.append(sorted(logs))
+
+    def on_train_end(self, logs=None):
+        self.seen.append("end")
+
+
+def test_callbacks_see_one_training(classifier):
+    events = Events()
+    fit(classifier, epochs=2, callbacks=[events])
+    assert events.seen == ["begin", 0, ["accuracy", "loss"], 1, ["accuracy", "loss"], "end"]
+    assert events.model is classifier[0]
+
+
+def test_a_callback_may_stop_the_training(classifier):
+    # Two epochs without a lower loss, counted over the calls of model.fit that one training takes.
+    stop = keras.callbacks.EarlyStopping("loss", min_delta=100.0, patience=2)
+    assert len(fit(classifier, epochs=9, callbacks=[stop])["loss"]) == 3
+    assert stop.stopped_epoch == 2
+
+
+def test_a_callback_may_set_the_learning_rate(classifier):
+    rates = []
+    schedule = keras.callbacks.LearningRateScheduler(lambda epoch: 0.1 / (epoch + 1))
+    note = keras.callbacks.LambdaCallback(
+        on_epoch_end=lambda epoch, logs: rates.append(float(classifier[0].optimizer.learning_rate))
+    )
+    fit(classifier, epochs=3, callbacks=[schedule, note])
+    assert_allclose(rates, [0.1, 0.05, 0.1 / 3], rtol=1e-6)
+
+
+def test_no_images_have_no_outputs(classifier):
+    assert training.outputs(classifier[0], images()[0][:0]).shape == (0, CLASSES)
+
+
+@pytest.mark.parametrize(("x", "y"), [(0, 0), (12, 11)])
+def test_accuracy_wants_a_label_for_each_image(classifier, x, y):
+    with pytest.raises(ValueError, match=rf"There are {x} images and labels of shape \({y},\); accuracy wants one"):
+        training.accuracy(classifier[0], images()[0][:x], images()[1][:y])
+
+
+def test_accuracy_wants_whole_numbers(classifier):
+    with pytest.raises(
+        ValueError, match=r"There are 12 images and labels of shape \(12, 3\); accuracy wants one whole"
+    ):
+        training.accuracy(classifier[0], images()[0], ONE_HOT)
+
+
 def test_a_given_optimizer_and_a_schedule_are_used():
     schedule = keras.optimizers.schedules.ExponentialDecay(0.1, 10, 0.5)
     model = keras.Sequential([keras.Input((2,)), layers.Dense(2)])

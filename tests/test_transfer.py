@@ -7,6 +7,7 @@ to. So the names say what must freeze together, and the tests need not find it o
 import keras
 import numpy as np
 import pytest
+from conftest import numpy
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from keras import layers
@@ -398,14 +399,14 @@ NO_WEIGHTS = [
     ],
 )
 def test_models_without_weights(build, function):
-    with pytest.raises(ValueError, match="empty has no layer with weights; build it, or call it once on data, first"):
+    with pytest.raises(ValueError, match="empty has no layer with a kernel; build it, or call it once on data, first"):
         function(build())
 
 
 @pytest.mark.parametrize("n", [-1, 4, 1.5, 1.0, True, "1", None])
 @pytest.mark.parametrize("function", [transfer.freeze, transfer.unfreeze_top])
 def test_n_out_of_range(models, function, n):
-    with pytest.raises(ValueError, match=rf"n is {n!r}; .* has 3 layers with weights, so n must be a whole"):
+    with pytest.raises(ValueError, match=rf"n is {n!r}; .* has 3 layers with a kernel, so n must be a whole"):
         function(models["two levels"], n)
 
 
@@ -484,7 +485,7 @@ def test_transfer_model_needs_vectors_below_the_head():
 
 def test_transfer_model_needs_weights():
     model = keras.Sequential([keras.Input((2,)), layers.ReLU(name="relu"), layers.ReLU()], name="empty")
-    with pytest.raises(ValueError, match="empty has no layer with weights"):
+    with pytest.raises(ValueError, match="empty has no layer with a kernel"):
         transfer.transfer_model(model, 2)
 
 
@@ -572,10 +573,89 @@ def test_decay_out_of_range(models, decay):
         transfer.layerwise_optimizer(models["functional"], 0.1, decay)
 
 
-def test_two_weights_with_one_path():
-    twice = functional(functional(*block(1), name="a"), functional(*block(1), shape=(8, 8, 3), name="b"), *head(3))
-    with pytest.raises(ValueError, match="has two weights with the path 'conv1/kernel'; rename one of the layers"):
-        transfer.layerwise_optimizer(twice, 0.1, 0.5)
+def moves(model, optimizer=None):
+    """By how much a training step moves the kernels at most, from the bottom to the top."""
+    kernels = [layer.weights[0] for layer in transfer.counted_layers(model)]
+    before = [numpy(kernel) for kernel in kernels]
+    if optimizer:
+        train(model, optimizer, steps=1)
+    else:
+        model.train_on_batch(images(), np.arange(6) % CLASSES)
+    return [np.abs(numpy(kernel) - old).max() for kernel, old in zip(kernels, before, strict=True)]
+
+
+def test_two_copies_of_a_network_have_rates_of_their_own(tmp_path):
+    model = functional(functional(*block(1), name="a"), functional(*block(1), shape=(8, 8, 3), name="b"), *head(3))
+    one, other = model.trainable_variables[0], model.trainable_variables[3]
+    assert one.path == other.path
+    assert_allclose(
+        moves(randomise(model), transfer.layerwise_optimizer(model, 0.01, 0.1)), [1e-4, 1e-3, 1e-2], rtol=0.03
+    )
+    model.save(tmp_path / "model.keras")
+    loaded = keras.models.load_model(tmp_path / "model.keras")
+    assert_allclose(moves(loaded), moves(model), rtol=1e-3)
+
+
+def test_a_layer_that_changes_by_itself_cannot_be_frozen():
+    normalized = layers.SpectralNormalization(layers.Conv2D(2, 3), name="spectral")
+    model = sequential(normalized, *head(2))
+    with pytest.raises(ValueError, match="'spectral' cannot be frozen: it changes its own weights in every training"):
+        transfer.freeze(model, 1)
+    assert normalized.trainable  # nothing is half frozen
+    assert transfer.freeze(model, 0) is model
+
+
+class Counting(layers.Layer):
+    """Counts its training steps: always, or only while it is trainable."""
+
+    def __init__(self, always, **options):
+        super().__init__(**options)
+        self.always = always
+
+    def build(self, shape):
+        self.kernel = self.add_weight(shape=(shape[-1], 2))
+        self.steps = self.add_weight(shape=(), trainable=False)
+
+    def call(self, x, training=False):
+        if training and (self.always or self.trainable):
+            self.steps.assign_add(1.0)
+        return x @ self.kernel
+
+
+def test_whatever_else_changes_by_itself_cannot_be_frozen():
+    with pytest.raises(ValueError, match="'counting' cannot be frozen"):
+        transfer.freeze(functional(functional(Counting(always=True, name="counting")), *head(2)), 1)
+    model = transfer.freeze(randomise(functional(functional(Counting(always=False)), *head(2))), 1)
+    before = [numpy(weight) for weight in model.weights[:2]]
+    train(model)
+    assert_equal(before, [numpy(weight) for weight in model.weights[:2]])
+
+
+def test_what_only_scales_is_no_layer_of_its_own():
+    class Scale(layers.Layer):
+        def build(self, shape):
+            self.scale = self.add_weight(shape=(shape[-1],), name="scale")
+
+        def call(self, x):
+            return x * self.scale
+
+    model = functional(*block(1), layers.PReLU(name="slope"), *block(2), Scale(name="scale"), *head(3))
+    assert [layer.name for layer in transfer.counted_layers(model)] == ["conv1", "conv2", "head3"]
+    transfer.freeze(model, 1)
+    assert not model.get_layer("slope").trainable and model.get_layer("scale").trainable
+
+
+def test_what_is_frozen_later_needs_no_rate():
+    model = randomise(two_levels())
+    optimizer = transfer.layerwise_optimizer(model, 0.01, 0.1)
+    transfer.freeze(model, 1)
+    assert_allclose(moves(model, optimizer), [0, 1e-3, 1e-2], rtol=0.03)
+
+
+def test_the_rates_are_for_one_model():
+    optimizer = transfer.layerwise_optimizer(two_levels(), 0.01, 0.1)
+    with pytest.raises(ValueError, match="The weight 'conv1/kernel' has no learning rate; call layerwise_optimizer on"):
+        train(two_levels(), optimizer)
 
 
 def test_a_weight_outside_the_layers():
