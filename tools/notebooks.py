@@ -5,6 +5,7 @@ that changed nothing leaves the file as it is. A run records the claims it check
 all it does, since the committed notebooks show the quick profile.
 """
 
+import ast
 import contextlib
 import datetime
 import json
@@ -85,7 +86,24 @@ def global_names(cell):
         table = tables.pop()
         read |= {symbol.get_name() for symbol in table.get_symbols() if symbol.is_global() and symbol.is_referenced()}
         tables += table.get_children()
-    return bound, read - bound
+    return bound, read - bound | read_before_bound(source)
+
+
+def read_before_bound(source):
+    """Return the names that a cell reads in the assignment that binds them first, as in `x |= y` or `x = f(x)`."""
+    early, done = set(), set()
+    for statement in ast.parse(source).body:
+        if isinstance(statement, ast.AugAssign):
+            early |= names_in(statement.target) - done
+        elif isinstance(statement, ast.Assign):
+            targets = set().union(*map(names_in, statement.targets))
+            early |= targets & names_in(statement.value) - done
+            done |= targets
+    return early
+
+
+def names_in(expression):
+    return {node.id for node in ast.walk(expression) if isinstance(node, ast.Name)}
 
 
 def claims_in(cell):
