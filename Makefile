@@ -9,8 +9,8 @@ BIN := $(VENV)/bin
 ENV := $(VENV)/.complete
 # The built site goes to $(BUILD)/_build/html.
 BUILD := .
-# Tests or notebooks at a time, and the seconds a cell may take.
-JOBS := 2
+# Tests or notebooks at a time, one more than two processors since some of them wait, and the seconds a cell may take.
+JOBS := 3
 CELL_TIMEOUT := 600
 STAGES = $(BIN)/python tools/stages.py --jobs $(JOBS) --cell-timeout $(CELL_TIMEOUT)
 

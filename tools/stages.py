@@ -11,7 +11,7 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 WITHOUT_BROWSER = "not site and not replay"
-JOBS, CELL_TIMEOUT = "2", "600"
+JOBS, CELL_TIMEOUT = "3", "600"
 TENSORFLOW, JAX = {"KERAS_BACKEND": "tensorflow"}, {"KERAS_BACKEND": "jax"}
 
 
