@@ -93,7 +93,7 @@ def stacked_module(x, *, conv_1x1, conv_3x3, conv_5x5, normalize=None, name="sta
 
 
 def _conv(x, filters, size, *, name, strides=1, normalize=None):
-    require.whole(name, filters)
+    filters = require.whole(name, filters)
     if normalize is None:
         return layers.Conv2D(filters, size, strides, "same", activation="relu", name=name)(x)
     x = layers.Conv2D(filters, size, strides, "same", name=name)(x)
@@ -119,7 +119,7 @@ def googlenet(input_shape=(224, 224, 3), num_classes=1000, auxiliary=True):
     >>> googlenet(auxiliary=False).get_layer("inception_5b").output.shape
     (None, 7, 7, 1024)
     """
-    require.images(input_shape, num_classes, smallest=65 if auxiliary else 33)
+    input_shape, num_classes = require.images(input_shape, num_classes, smallest=65 if auxiliary else 33)
     x = inputs = keras.Input(input_shape)
     x = _conv(x, 64, 7, strides=2, name="conv1")
     x = LocalResponseNormalization(name="norm1")(_pool(x, 1))
@@ -152,7 +152,7 @@ def small_googlenet(
     >>> small_googlenet((28, 28, 1), width=0.125, modules=("3a", "4a", "5a")).get_layer("inception_5a").output.shape
     (None, 4, 4, 104)
     """
-    require.images(input_shape, num_classes, smallest=25 if auxiliary else 8)
+    input_shape, num_classes = require.images(input_shape, num_classes, smallest=25 if auxiliary else 8)
     require.choice("kind", kind, KINDS)
     require.choice("normalization", normalization, ("batch", "lrn", None))
     _require_modules(modules, auxiliary)

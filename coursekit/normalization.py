@@ -51,7 +51,7 @@ class LocalResponseNormalization(layers.Layer):
                 raise ValueError(f"{name} is {value!r}; it must be a number from 0, which switches the neighbors off.")
         _require_choice("across", across, ("channels", "pixels"))
         _require_choice("data_format", data_format, (None, "channels_last", "channels_first"))
-        self.depth_radius = depth_radius
+        self.depth_radius = int(depth_radius)
         self.bias = bias
         self.alpha = alpha
         self.beta = beta
@@ -136,7 +136,7 @@ class BatchNormalization(layers.Layer):
     [[-1.0, -1.0], [1.0, 1.0]]
     """
 
-    def __init__(self, momentum=0.99, epsilon=1e-3, axis=-1, **layer_options):
+    def __init__(self, axis=-1, momentum=0.99, epsilon=1e-3, **layer_options):
         super().__init__(**layer_options)
         if not require.is_finite(momentum) or not 0 <= momentum <= 1:
             raise ValueError(f"momentum is {momentum!r}; it must be from 0, which keeps the last batch, to 1.")
@@ -146,7 +146,7 @@ class BatchNormalization(layers.Layer):
             raise ValueError(f"axis is {axis!r}; it must be one whole number, -1 for the last axis.")
         self.momentum = momentum
         self.epsilon = epsilon
-        self.axis = axis
+        self.axis = int(axis)
 
     def build(self, input_shape):
         rank = len(input_shape)
@@ -187,7 +187,7 @@ class BatchNormalization(layers.Layer):
         return input_shape
 
     def get_config(self):
-        names = ("momentum", "epsilon", "axis")
+        names = ("axis", "momentum", "epsilon")
         return super().get_config() | {name: getattr(self, name) for name in names}
 
 
@@ -216,7 +216,7 @@ def alexnet(num_classes=1000, normalization="lrn", input_shape=(227, 227, 3), gr
     >>> alexnet(normalization=None, groups=1).get_layer("conv2").output.shape
     (None, 27, 27, 256)
     """
-    require.images(input_shape, num_classes, smallest=67)
+    input_shape, num_classes = require.images(input_shape, num_classes, smallest=67)
     _require_choice("groups", groups, (1, 2))
     normalize = _normalization(normalization)
 
@@ -272,12 +272,13 @@ def small_alexnet(
     >>> [layer.name for layer in model.layers][1:]
     ['conv1', 'norm1', 'act1', 'pool1', 'conv2', 'act2', 'pool2', 'features', 'head']
     """
-    require.images(input_shape, num_classes)
+    input_shape, num_classes = require.images(input_shape, num_classes)
     _require_choice("where", where, ("before", "after"))
     if not filters or not all(require.is_whole(width) and width > 0 for width in filters):
         raise ValueError(f"filters is {filters!r}; it must be whole numbers greater than 0, one for each convolution.")
     if not require.is_finite(dropout) or not 0 <= dropout < 1:
         raise ValueError(f"dropout is {dropout!r}; it must be from 0, which drops nothing, to less than 1.")
+    filters, kernel_size = [int(width) for width in filters], require.whole("kernel_size", kernel_size)
     all_layers = range(1, len(filters) + 1)
     normalized = all_layers if normalized_layers is None else normalized_layers
     if not set(normalized) <= set(all_layers):

@@ -2,6 +2,7 @@
 
 import math
 import numbers
+import operator
 
 
 def is_whole(value):
@@ -15,9 +16,10 @@ def is_finite(value):
 
 
 def whole(name, value):
-    """Require a whole number from 1."""
+    """Require a whole number from 1. Returns it as an int: Keras refuses NumPy's in some places."""
     if not is_whole(value) or value < 1:
         raise ValueError(f"{name} is {value!r}; it must be a whole number from 1.")
+    return operator.index(value)
 
 
 def share(name, value):
@@ -33,13 +35,26 @@ def choice(name, value, choices):
 
 
 def maps(x):
-    """Require the shape of feature maps."""
+    """Require the shape of feature maps, with the channels last."""
+    channels_last()
     if len(x.shape) != 4:
         raise ValueError(f"The input has shape {tuple(x.shape)}; it must be (batch, height, width, channels).")
 
 
+def channels_last():
+    """Require Keras's default order of axes, which the layers of our networks name nowhere."""
+    import keras  # not for what needs no network, and it takes seconds
+
+    if keras.config.image_data_format() != "channels_last":
+        raise ValueError(
+            "This network has its channels last, and Keras is set to have them first; call "
+            "keras.config.set_image_data_format('channels_last') before."
+        )
+
+
 def images(input_shape, num_classes, smallest=1):
-    """Require (height, width, channels) with so many pixels a side, and a number of classes."""
+    """Require (height, width, channels) with so many pixels a side, and a number of classes; returns both, as ints."""
+    channels_last()
     if (
         not isinstance(input_shape, (list, tuple))
         or len(input_shape) != 3
@@ -51,4 +66,4 @@ def images(input_shape, num_classes, smallest=1):
             f"input_shape is {input_shape!r}; it must be (height, width, channels) with at least {smallest} pixels a "
             "side."
         )
-    whole("num_classes", num_classes)
+    return tuple(map(operator.index, input_shape)), whole("num_classes", num_classes)

@@ -27,7 +27,7 @@ def plain_unit(x, filters, strides=1, *, weight_decay=0.0, name="unit"):
     >>> plain_unit(keras.Input((32, 32, 16)), 32, strides=2).shape
     (None, 16, 16, 32)
     """
-    _require(x, filters, strides)
+    filters, strides = _require(x, filters, strides)
     conv = functools.partial(_conv, weight_decay=weight_decay)
     x = conv(_norm_relu(x, f"{name}_1"), filters, 3, strides, name=f"{name}_1_conv")
     return conv(_norm_relu(x, f"{name}_2"), filters, 3, bias=True, name=f"{name}_2_conv")
@@ -59,7 +59,7 @@ def residual_unit(
     >>> residual_unit(keras.Input((32, 32, 16)), 32, strides=2).shape
     (None, 16, 16, 32)
     """
-    _require(x, filters, strides, shortcut, drop_rate)
+    filters, strides = _require(x, filters, strides, shortcut, drop_rate)
     conv = functools.partial(_conv, weight_decay=weight_decay)
     activated = _norm_relu(x, f"{name}_1")
     residual = conv(activated, filters, 3, strides, name=f"{name}_1_conv")
@@ -90,7 +90,7 @@ def bottleneck_unit(
     >>> bottleneck_unit(keras.Input((56, 56, 256)), 64).shape
     (None, 56, 56, 256)
     """
-    _require(x, filters, strides, shortcut, drop_rate)
+    filters, strides = _require(x, filters, strides, shortcut, drop_rate)
     conv = functools.partial(_conv, weight_decay=weight_decay)
     activated = _norm_relu(x, f"{name}_1")
     residual = conv(activated, filters, 1, name=f"{name}_1_conv")
@@ -123,7 +123,7 @@ def post_activation_unit(
     >>> post_activation_unit(keras.Input((32, 32, 16)), 32, strides=2).shape
     (None, 16, 16, 32)
     """
-    _require(x, filters, strides, shortcut, drop_rate)
+    filters, strides = _require(x, filters, strides, shortcut, drop_rate)
     conv = functools.partial(_conv, weight_decay=weight_decay)
     residual = _norm_relu(conv(x, filters, 3, strides, name=f"{name}_1_conv"), f"{name}_1")
     residual = conv(residual, filters, 3, name=f"{name}_2_conv")
@@ -138,10 +138,9 @@ def post_activation_unit(
 
 def _require(x, filters, strides, shortcut="projection", drop_rate=0.0):
     require.maps(x)
-    require.whole("filters", filters)
-    require.whole("strides", strides)
     require.choice("shortcut", shortcut, SHORTCUTS)
     require.share("drop_rate", drop_rate)
+    return require.whole("filters", filters), require.whole("strides", strides)
 
 
 def _decay(rate):
@@ -255,8 +254,8 @@ def plain(depth, input_shape=(32, 32, 3), num_classes=10, *, width=16, weight_de
 
 
 def _three_stages(unit, kind, depth, input_shape, num_classes, width, weight_decay, activation="pre"):
-    require.images(input_shape, num_classes, smallest=4)
-    require.whole("width", width)
+    input_shape, num_classes = require.images(input_shape, num_classes, smallest=4)
+    width = require.whole("width", width)
     if not require.is_whole(depth) or depth < 8 or depth % 6 != 2:
         raise ValueError(f"depth is {depth!r}; networks of three stages have 6n + 2 layers: {_nearest_depths(depth)}.")
     units = [(stage, number) for stage in (1, 2, 3) for number in range(1, depth // 6 + 1)]
@@ -322,7 +321,7 @@ def resnet_v2(
     (None, 10)
     """
     require.choice("depth", depth, STAGES)
-    require.images(input_shape, num_classes, smallest=32)
+    input_shape, num_classes = require.images(input_shape, num_classes, smallest=32)
     require.share("drop_rate", drop_rate)
     unit, stages = STAGES[depth]
     x = inputs = keras.Input(input_shape)

@@ -26,7 +26,7 @@ def convnet(input_shape, num_classes, filters):
 
     The image is halved by max-pooling wherever ``filters`` grows; a flat vector of features and a dense layer follow.
     input_shape: (height, width, channels). Returns a functional model from images to logits (batch, num_classes), with
-    layers named ``conv1``, ``bn1``, ``relu1``, ... ``features``, ``head``.
+    layers named ``conv1``, ``bn1``, ``relu1``, ... ``features``, ``head``. Raises ValueError for a number out of range.
 
     The batch-norm momentum is 0.9, not Keras's 0.99: after the one or two hundred steps of a small experiment the
     moving averages must have arrived.
@@ -34,6 +34,10 @@ def convnet(input_shape, num_classes, filters):
     >>> convnet((28, 28, 1), 5, filters=(16, 32)).output.shape
     (None, 5)
     """
+    input_shape, num_classes = require.images(input_shape, num_classes)
+    filters = [require.whole("filters", width) for width in filters]
+    if not filters:
+        raise ValueError("filters is empty; name the filters of one convolution at least.")
     x = inputs = keras.Input(input_shape)
     previous = filters[0]
     for number, width in enumerate(filters, start=1):
@@ -100,13 +104,15 @@ def transfer_model(source, units, features=None):
     source: functional or sequential model; it stays as it is. units: int, the new outputs: logits of so many classes,
     or the values of a regression. features: name of the layer whose output the new layer reads; by default the input
     of the last layer of ``source``. Returns a model, all of it trainable, whose new layer is named ``new_head``.
-    Raises ValueError for a model without weights, or a layer that does not exist or does not return vectors.
+    Raises ValueError for a model without weights, a number out of range, or a layer that does not exist or does not
+    return vectors.
 
     >>> source = convnet((28, 28, 1), 5, filters=(16, 32))
     >>> transfer_model(source, 3).output.shape
     (None, 3)
     """
     _inputs(source)
+    units = require.whole("units", units)
     if features is None and (source.layers[-1] is not counted_layers(source)[-1] or len(source.outputs) != 1):
         raise ValueError(
             f"The last layer of {source.name}, {source.layers[-1].name!r}, is not its one "
