@@ -274,7 +274,7 @@ def small_alexnet(
     """
     input_shape, num_classes = require.images(input_shape, num_classes)
     _require_choice("where", where, ("before", "after"))
-    if not filters or not all(require.is_whole(width) and width > 0 for width in filters):
+    if len(filters) == 0 or not all(require.is_whole(width) and width > 0 for width in filters):
         raise ValueError(f"filters is {filters!r}; it must be whole numbers greater than 0, one for each convolution.")
     if not require.is_finite(dropout) or not 0 <= dropout < 1:
         raise ValueError(f"dropout is {dropout!r}; it must be from 0, which drops nothing, to less than 1.")
