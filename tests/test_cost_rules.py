@@ -120,11 +120,12 @@ def test_attention_that_is_written_out():
             ops.einsum("bqd,bkd->bqk", query, key),
             ops.einsum("bqd,bkd", query, key),  # which sums over b and d
             ops.einsum("b...d,bkd->b...k", query, key),
+            ops.einsum("...qd,...kd->...qk", query, key),
             layers.Dot(2)([query, key]),
             layers.Dot((-1, 2), normalize=True)([query, key]),
             ops.matmul(query, ops.transpose(key, (0, 2, 1))),
         )
-        == [once] * 6
+        == [once] * 7
     )
     assert counted(
         layers.Attention()([query, key]),
@@ -513,6 +514,14 @@ def test_the_field_of_a_dilated_transposed_convolution(padding):
         (
             [lambda: layers.AveragePooling1D(2), lambda: layers.UpSampling1D(2)],
             [lambda: layers.Conv1D(1, 2, padding="same")],
+        ),
+        (
+            [lambda: layers.Conv1D(1, 2, padding="same")],
+            [lambda: layers.AveragePooling1D(2), lambda: layers.UpSampling1D(2)],
+        ),
+        (
+            [lambda: layers.AveragePooling1D(2), lambda: layers.Conv1DTranspose(1, 4, 2, "same")],
+            [lambda: layers.Conv1D(1, 3, padding="same")],
         ),
         (
             [lambda: layers.AveragePooling1D(2), lambda: layers.Conv1DTranspose(1, 2, 2)],
