@@ -13,7 +13,6 @@ import html
 import inspect
 import io
 import math
-import numbers
 import threading
 import warnings
 from concurrent.futures import ThreadPoolExecutor
@@ -22,8 +21,8 @@ import keras
 import numpy as np
 from keras import layers, ops
 
-from coursekit import cost_rules
-from coursekit.cost_rules import WHOLE, Rule, Traced
+from coursekit import cost_rules, require
+from coursekit.cost_rules import WHOLE, Rule, Traced, inside, register
 
 __all__ = [
     "CONTAINERS",
@@ -33,16 +32,16 @@ __all__ = [
     "Rule",
     "Summary",
     "Traced",
+    "inside",
     "multiplications",
     "parameters",
+    "register",
     "summary",
     "undrawn",
 ]
 
-# How to count a layer. A further one is one entry: cost.RULES[MyLayer] = cost.Rule(multiplications, field). Subclasses
-# are meant too, unless they have a ``call`` of their own.
+# How to count a layer, and the layers that do nothing but call others; ``register`` adds one.
 RULES = cost_rules.RULES
-# Layers that do nothing but call others: cost.CONTAINERS[MyModel] = field, as in a rule.
 CONTAINERS = cost_rules.CONTAINERS
 _COLUMNS = ("layer", "type", "output shape", "multiplications", "parameters", "activations", "receptive field")
 
@@ -50,8 +49,8 @@ _COLUMNS = ("layer", "type", "output shape", "multiplications", "parameters", "a
 def multiplications(model, input_shape=None):
     """How many multiplications a model needs for one example, an int. Parameters as for ``summary``.
 
-    Raises ValueError as ``summary`` does, and for a layer that has no rule in ``RULES``. Warns of a layer with code of
-    its own around other layers, whose multiplications are not seen.
+    Raises ValueError as ``summary`` does, and for a layer that has no rule; ``register`` gives it one. Warns of a layer
+    with code of its own around other layers, whose multiplications are not seen.
 
     >>> multiplications(keras.Sequential([keras.Input((28, 28, 192)), layers.Conv2D(32, 5, padding="same")]))
     120422400
@@ -60,7 +59,7 @@ def multiplications(model, input_shape=None):
     if counted.unknown:
         raise ValueError(
             f"{model.name} has layers that cost does not know: {', '.join(counted.unknown)}; cost.summary counts the "
-            "others, and an entry in cost.RULES teaches it one."
+            "others, and cost.register teaches it one."
         )
     for note in counted.notes:
         warnings.warn(note, stacklevel=2)
@@ -99,7 +98,7 @@ def summary(model, input_shape=None):
         trace.compute_output_spec(inputs)
     except Exception as error:
         if trace.broken_rule:
-            raise ValueError(f"The rule in cost.RULES for {trace.broken_rule} fails.") from error
+            raise ValueError(f"The rule that cost has for {trace.broken_rule} fails.") from error
         shapes = ", ".join(str(tuple(tensor.shape)[1:]) for tensor in keras.tree.flatten(inputs))
         raise ValueError(f"{model.name} cannot be called on one example of shape {shapes}.") from error
     return Summary(model.name, (*trace.rows, *trace.rows_of_the_rest()), tuple(trace.containers))
@@ -135,8 +134,9 @@ class Row:
 
     output_shape: without the batch; a list of shapes where there are several outputs. multiplications: None for a layer
     that is not known. activation_bytes: of the output, which training keeps for the backward pass; what a layer keeps
-    inside, such as the scores of an attention, is not in it. receptive_field: pixels along each axis of the input that
-    one value depends on, at most where an image has been enlarged; ``WHOLE``; or None where that is not known.
+    inside, such as the scores of an attention, is not in it. receptive_field: along each axis of the input, how many
+    pixels lie from the first to the last on which the values at one place depend, far from the borders; the most that
+    there are, where places differ, as in an enlarged image; ``WHOLE``; or None where that is not known.
     """
 
     layer: str
@@ -177,7 +177,7 @@ class Summary:
 
     @property
     def unknown(self):
-        """The layers that have no rule in ``RULES``, a list of str."""
+        """The layers that have no rule, a list of str; ``register`` gives them one."""
         return [f"{row.layer} ({row.type})" for row in self.rows if row.multiplications is None]
 
     def to_dataframe(self):
@@ -297,7 +297,8 @@ class _Trace(keras.Operation):
         self.batch = None
         for tensor in _tensors(inputs):
             self.batch = self.batch or tensor.shape[0]
-            self.fields[id(tensor)] = tensor, (cost_rules.Span(),) * max(len(tensor.shape) - 2, 0)
+            axes = cost_rules.image_axes(_data_format(self.model), len(tensor.shape))
+            self.fields[id(tensor)] = tensor, tuple(cost_rules.Span(axis=axis) for axis in axes)
         with _LOCK, _replaced(layers.Layer, self._follow), _replaced(keras.Operation, self._follow_operation):
             self.model(inputs, training=False)
         del self.fields
@@ -350,6 +351,7 @@ class _Trace(keras.Operation):
     def _add(self, name, layer, rule, weights, inputs, tensors):
         outputs = [Traced(tuple(x.shape)) for x in tensors]
         multiplied, field = self._apply(rule, layer, inputs, outputs) if rule else (None, None)
+        field = cost_rules.activated(layer, field, outputs)
         self.fields |= {id(x): (x, field) for x in tensors}
         weights = [weight for weight in weights if id(weight) not in self.counted]
         self.counted |= {id(weight) for weight in weights}
@@ -362,7 +364,7 @@ class _Trace(keras.Operation):
                 multiplications=multiplied if multiplied is None else multiplied // self.batch,
                 parameters=sum(map(cost_rules.size, weights)),
                 activation_bytes=sum(math.prod(x.shape) * _bytes(x) for x in tensors) // self.batch,
-                receptive_field=field and tuple(s.size if s.size == WHOLE else math.ceil(s.size) for s in field),
+                receptive_field=field and tuple(span.size for span in field),
             )
         )
 
@@ -419,7 +421,17 @@ def _is_functional(layer):
 
 
 def _only_calls_layers(layer):
-    return _is_functional(layer) or type(layer) in CONTAINERS
+    around = isinstance(layer, layers.TimeDistributed) and _only_calls_layers(layer.layer)
+    return around or _is_functional(layer) or type(layer) in CONTAINERS
+
+
+def _data_format(model):
+    """Of the windows in a model, or, where these have none or several, what Keras is set to. A window that wants height
+    and width at other axes than these finds no field there.
+    """
+    windows = [layer for layer in model._flatten_layers() if hasattr(layer, "strides")]
+    formats = {layer.data_format for layer in windows if hasattr(layer, "data_format")}
+    return formats.pop() if len(formats) == 1 else keras.config.image_data_format()
 
 
 def _own_weights(layer):
@@ -468,6 +480,6 @@ def _mapped(shapes, function):
         raise ValueError(f"input_shape has {shapes!r}; give (height, width, channels), or a list or dict of shapes.")
     if any(isinstance(size, (list, tuple, dict)) for size in shapes):
         return [_mapped(shape, function) for shape in shapes]
-    if not all(size is None or (isinstance(size, numbers.Integral) and size > 0) for size in shapes):
+    if not all(size is None or (require.is_whole(size) and size > 0) for size in shapes):
         raise ValueError(f"input_shape has {shapes!r}; a size is a whole number greater than 0.")
     return function(tuple(size if size is None else int(size) for size in shapes))

@@ -8,7 +8,6 @@ import math
 from fractions import Fraction
 from typing import NamedTuple
 
-import keras
 from keras import layers
 
 WHOLE = math.inf  # the size of a receptive field that is everything
@@ -16,14 +15,59 @@ WHOLE = math.inf  # the size of a receptive field that is everything
 
 @dataclasses.dataclass(frozen=True)
 class Span:
-    """Where along one axis of the model's input a tensor looks: its first value from ``start`` on, ``size`` far; every
-    next value ``jump`` further.
+    """Where along one axis of the model's input the values of a tensor look, as if neither had a border.
+
+    In an enlarged image, neighbors look at places that are unevenly far apart. But they do so in a pattern: some values
+    further on, it repeats, some pixels further on.
+
+    pixels: for each value of the pattern, the first and the last pixel on which it depends. step: how many pixels
+    further on it repeats. axis: of the tensor, along which the values stand; None where a reshape, for instance, has
+    mixed them up.
+
+    >>> Span().seen(lambda place: [place // 2], times=2)[5]  # every pixel twice
+    (2, 2)
     """
 
-    start: Fraction = Fraction(0)
-    size: float = 1
-    jump: Fraction | None = Fraction(1)  # None where positions are mixed up, after a Flatten for instance
-    slack: Fraction = Fraction(0)  # of an enlarged image, some values look so much further back than their place says
+    pixels: tuple = ((0, 0),)
+    step: int = 1
+    axis: int | None = None
+
+    def __getitem__(self, place):
+        turns, phase = divmod(place, len(self.pixels))
+        first, last = self.pixels[phase]
+        return first + turns * self.step, last + turns * self.step
+
+    @property
+    def size(self):
+        """From the first to the last pixel, of the value that sees most."""
+        return max(0, *(last - first + 1 for first, last in self.pixels))
+
+    @property
+    def mixed(self):
+        """Whether nobody knows which of the values stands where; of those that see everything, nobody needs to."""
+        return self.axis is None and self.size != WHOLE
+
+    @property
+    def jump(self):
+        """From one value to the next, on average."""
+        return Fraction(self.step, len(self.pixels))
+
+    def seen(self, places, stride=1, times=1):
+        """The span of a tensor that looks at this one.
+
+        places: function from the place of a value to the places at which it looks; ``times`` values further, these are
+        ``stride`` places further.
+        """
+        values = len(self.pixels) * times
+        shared = math.gcd(values, stride)
+        pixels = tuple(_hull(self[each] for each in places(place)) for place in range(values // shared))
+        return Span(pixels, self.step * stride // shared, self.axis)
+
+
+def _hull(intervals):
+    """From the first to the last pixel of several intervals; of none, what is smaller than any."""
+    firsts, lasts = zip((math.inf, -math.inf), *intervals, strict=True)
+    return min(firsts), max(lasts)
 
 
 class Traced(NamedTuple):
@@ -56,10 +100,13 @@ def kernels(layer):
     return sum(size(weight) for weight in layer.weights if weight.name.endswith("kernel"))
 
 
-def spatial(layer, rank):
+def image_axes(data_format, rank):
     """The axes of height and width, or whatever lies between the batch and the channels."""
-    first = getattr(layer, "data_format", "channels_last") == "channels_first"
-    return range(2, rank) if first else range(1, rank - 1)
+    return range(2, rank) if data_format == "channels_first" else range(1, rank - 1)
+
+
+def spatial(layer, rank):
+    return image_axes(getattr(layer, "data_format", "channels_last"), rank)
 
 
 def positions(layer, shape):
@@ -70,6 +117,11 @@ def positions(layer, shape):
 
 
 def none(layer, inputs, outputs):
+    return 0
+
+
+def inside(layer, inputs, outputs):
+    """Nothing but what the layers multiply that this one calls, which are counted by themselves."""
     return 0
 
 
@@ -90,14 +142,42 @@ def at_every_step(layer, inputs, outputs):
     return math.prod(inputs[0].shape[:2]) * kernels(layer.cell)
 
 
-def einsum(layer, inputs, outputs):
-    """Every value of the output is a sum over the indices that it has not."""
-    operands, left = layer.equation.split("->")
+def einsum(operation, inputs, outputs):
+    return _summed(operation.subscripts, [traced.shape for traced in inputs], outputs[0].shape)
+
+
+def einsum_dense(layer, inputs, outputs):
+    return _summed(layer.equation, [inputs[0].shape, layer.kernel.shape], outputs[0].shape)
+
+
+def _summed(equation, shapes, answer):
+    """Every value of the answer is a sum over the indices that it has not.
+
+    None for a constant, which is none of the inputs, so that its shape is not known; and for more than two tensors,
+    whose order the equation leaves open.
+    """
+    operands, arrow, left = equation.replace(" ", "").partition("->")
+    terms = operands.split(",")
+    if not len(terms) == len(shapes) == 2:
+        return None
     lengths = {}
-    for indices, shape in zip(operands.split(","), (inputs[0].shape, layer.kernel.shape), strict=True):
-        # Three dots, if any, come first.
-        lengths |= zip(reversed(indices.replace(".", "").strip()), reversed(shape), strict=False)
-    return math.prod(outputs[0].shape) * math.prod(lengths[index] for index in lengths if index not in left)
+    for indices, shape in zip(terms, shapes, strict=True):
+        before, _, after = indices.partition("...")
+        lengths |= zip(before, shape, strict=False)
+        lengths |= zip(reversed(after), reversed(shape), strict=False)
+    kept = left if arrow else [index for index in lengths if operands.count(index) == 1]
+    return math.prod(answer) * math.prod(lengths[index] for index in lengths if index not in kept)
+
+
+def dot(layer, inputs, outputs):
+    axis = layer.axes if isinstance(layer.axes, int) else layer.axes[0]
+    return math.prod(outputs[0].shape) * inputs[0].shape[axis]
+
+
+def of_each_step(layer, inputs, outputs):
+    """What the layer inside does with the steps as so many examples more."""
+    steps = [Traced((x.shape[0] * x.shape[1], *x.shape[2:])) for x in (inputs[0], outputs[0])]
+    return find(layer.layer).multiplications(layer.layer, steps[:1], steps[1:])
 
 
 def matrices(layer, inputs, outputs):
@@ -116,93 +196,148 @@ def attention(layer, inputs, outputs):
     return batch * (projections + queries * values * layer.num_heads * (key.shape[-1] + value.shape[-1]))
 
 
+def scores(layer, inputs, outputs):
+    """Every position of the query with every one of the value, to compare and to add up. There are no projections, and
+    a score of ``"concat"`` adds instead of multiplying.
+    """
+    return _attended(inputs, compared=layer.score_mode == "dot")
+
+
+def additive_scores(layer, inputs, outputs):
+    """As ``scores``; to compare, a vector of weights multiplies each sum of a query and a key."""
+    return _attended(inputs, compared=layer.use_scale)
+
+
+def _attended(inputs, compared):
+    (*batch, queries, width), (*_, values, depth) = inputs[0].shape, inputs[1].shape
+    return math.prod(batch) * queries * values * (width * compared + depth)
+
+
 # Receptive fields
+
+EVERYTHING = ((-WHOLE, WHOLE),)
 
 
 def union(layer, inputs, outputs):
     """Pointwise: a value depends on what any of the inputs depends on at its place."""
     fields = [traced.field for traced in inputs]
-    if None in fields or len({len(field) for field in fields}) != 1:
+    if None in fields or len(set(map(len, fields))) != 1:
         return None
-    return tuple(_joined(spans) for spans in zip(*fields, strict=True))
+    field = tuple(_joined(spans, [traced.shape for traced in inputs]) for spans in zip(*fields, strict=True))
+    return None if None in field else field
 
 
-def _joined(spans):
+def _joined(spans, shapes):
     if len(spans) == 1:
         return spans[0]
-    jumps = {span.jump for span in spans}
-    jump = jumps.pop() if len(jumps) == 1 else None
-    together = []
-    for slack in (0, 1):
-        start = min(span.start - slack * span.slack for span in spans)
-        end = max(span.start - slack * span.slack + span.size for span in spans)
-        together.append(Span(start, end - start, jump))
-    return max(together, key=lambda span: span.size)
+    if any(span.size == WHOLE for span in spans):
+        return Span(EVERYTHING)
+    if any(span.mixed for span in spans):
+        return None
+    # Values meet others of their own place only where both stand along the same axis, equally many and equally dense.
+    sides = zip(spans, shapes, strict=True)
+    if len({(span.axis, len(shape), shape[span.axis], span.jump) for span, shape in sides}) > 1:
+        return None
+    values = math.lcm(*(len(span.pixels) for span in spans))
+    pixels = tuple(_hull(span[place] for span in spans) for place in range(values))
+    return Span(pixels, int(spans[0].jump * values), spans[0].axis)
 
 
 def side_by_side(layer, inputs, outputs):
-    """Along the channels; along any other axis, positions are mixed."""
-    channels = 1 if keras.config.image_data_format() == "channels_first" else len(inputs[0].shape) - 1
-    return (union if layer.axis in (-1, channels) else mixed)(layer, inputs, outputs)
+    """Along the channels; along height or width, positions are mixed."""
+    axis = layer.axis % len(inputs[0].shape)
+    along_pixels = any(span.mixed or span.axis == axis for traced in inputs for span in traced.field or ())
+    return (mixed if along_pixels else union)(layer, inputs, outputs)
+
+
+def over(axes, traced):
+    """Everything along some axes of a tensor, and pointwise along the others."""
+    field, rank = traced.field, len(traced.shape)
+    if field is None or rank == 2:
+        return field and (Span(EVERYTHING),) * len(field)
+    if any(span.mixed for span in field):
+        return None
+    axes = {axis % rank for axis in axes}
+    return tuple(Span(EVERYTHING) if span.axis in axes else span for span in field)
+
+
+def activated(layer, field, outputs):
+    """The field behind a layer's activation, which may join the values along the last axis."""
+    name = getattr(getattr(layer, "activation", None), "__name__", None)
+    joins = name in ("softmax", "log_softmax", "sparsemax", "glu")
+    return over([-1], Traced(outputs[0].shape, field)) if joins else field
 
 
 def over_axis(layer, inputs, outputs):
-    """Pointwise but for the axis along which it normalizes: the channels, or everything."""
-    axes = layer.axis if isinstance(layer.axis, (list, tuple)) else [layer.axis]
-    channels = {-1, len(inputs[0].shape) - 1}
-    return (union if set(axes) <= channels else everything)(layer, inputs, outputs)
-
-
-def everything(layer, inputs, outputs):
-    field = inputs[0].field
-    return field and (Span(size=WHOLE, jump=None),) * len(field)
+    """Of a normalization, over the axis that it names."""
+    return over(layer.axis if isinstance(layer.axis, (list, tuple)) else [layer.axis], inputs[0])
 
 
 def dense(layer, inputs, outputs):
     """With height and width left, a dense layer works on every pixel by itself."""
-    return (union if len(inputs[0].shape) > 2 else everything)(layer, inputs, outputs)
+    return over([-1], inputs[0])
+
+
+def everything(layer, inputs, outputs):
+    field = inputs[0].field
+    return field and (Span(EVERYTHING),) * len(field)
 
 
 def mixed(layer, inputs, outputs):
-    field = union(layer, inputs, outputs)
-    return field and tuple(dataclasses.replace(span, jump=None) for span in field)
+    """The same values at other places: a value depends on what one of the inputs depends on, at some place."""
+    fields = [traced.field for traced in inputs]
+    if None in fields or len(set(map(len, fields))) != 1:
+        return None
+    return tuple(Span(sum((span.pixels for span in spans), ())) for spans in zip(*fields, strict=True))
 
 
 def unknown(layer, inputs, outputs):
     return None
 
 
-def slid(field, lengths, strides, before):
+def slid(field, lengths, strides, before, dilations=None):
     """The field after a window of some lengths has been slid over it, from ``before`` places before its first value
-    on. A stride below 1 enlarges the image.
+    on.
     """
+    dilations = dilations or [1] * len(lengths)
+    return _seen(field, [_window(*each) for each in zip(lengths, strides, before, dilations, strict=True)])
+
+
+def _seen(field, looks):
+    """looks: for each axis, the arguments of ``Span.seen``."""
     if not field or all(span.size == WHOLE for span in field):
         return field
-    if len(field) != len(lengths) or any(span.jump is None and span.size != WHOLE for span in field):
+    if len(field) != len(looks) or any(span.mixed for span in field):
         return None
-    return tuple(
-        span if span.size == WHOLE else _slid_span(span, *window)
-        for span, *window in zip(field, lengths, strides, before, strict=True)
-    )
+    return tuple(span.seen(*look) for span, look in zip(field, looks, strict=True))
 
 
-def _slid_span(span, length, stride, before):
-    slack = max(span.slack, span.jump * (1 - stride)) if stride < 1 else span.slack
-    return Span(span.start - before * span.jump, span.size + (length - 1) * span.jump, span.jump * stride, slack)
+def _window(length, stride, before, dilation):
+    def places(place):
+        first = place * stride - before
+        return range(first, first + length * dilation, dilation)
+
+    return places, stride, 1
+
+
+def on_image(layer, traced):
+    """The field of what a layer gets, where height and width are the axes that the layer takes for them."""
+    axes = [span.axis for span in traced.field or () if span.size != WHOLE]
+    return traced.field if set(axes) <= set(spatial(layer, len(traced.shape))) else None
 
 
 def window(layer, inputs, outputs):
     """A convolution or a pooling."""
-    sizes = layer.pool_size if hasattr(layer, "pool_size") else layer.kernel_size
-    dilations = getattr(layer, "dilation_rate", (1,) * len(sizes))
-    lengths = [(length - 1) * dilation + 1 for length, dilation in zip(sizes, dilations, strict=True)]
+    lengths = layer.pool_size if hasattr(layer, "pool_size") else layer.kernel_size
+    dilations = getattr(layer, "dilation_rate", (1,) * len(lengths))
     shape = inputs[0].shape
-    axes = spatial(layer, len(shape))
     before = [
-        _zeros_before(layer.padding, length, stride, shape[axis])
-        for length, stride, axis in zip(lengths, layer.strides, axes, strict=True)
+        _zeros_before(layer.padding, (length - 1) * dilation + 1, stride, shape[axis])
+        for length, dilation, stride, axis in zip(
+            lengths, dilations, layer.strides, spatial(layer, len(shape)), strict=True
+        )
     ]
-    return slid(inputs[0].field, lengths, layer.strides, before)
+    return slid(on_image(layer, inputs[0]), lengths, layer.strides, before, dilations)
 
 
 def _zeros_before(padding, length, stride, extent):
@@ -214,22 +349,39 @@ def _zeros_before(padding, length, stride, extent):
 
 
 def spread(layer, inputs, outputs):
-    """A transposed convolution: as many values of the input as reach one of the output, at most."""
-    if set(layer.dilation_rate) != {1}:
-        return None
-    pairs = list(zip(layer.kernel_size, layer.strides, strict=True))
-    lengths = [math.ceil(length / stride) for length, stride in pairs]
-    cut = [max(length - stride, 0) // 2 if layer.padding == "same" else 0 for length, stride in pairs]
-    before = [(length - 1 - off) // stride for (length, stride), off in zip(pairs, cut, strict=True)]
-    return slid(inputs[0].field, lengths, [Fraction(1, stride) for _, stride in pairs], before)
+    """A transposed convolution: a value depends on those of the input that reach it."""
+    looks = []
+    sizes = zip(layer.kernel_size, layer.strides, layer.dilation_rate, strict=True)
+    for (length, stride, dilation), axis in zip(sizes, spatial(layer, len(inputs[0].shape)), strict=True):
+        full = (inputs[0].shape[axis] - 1) * stride + (length - 1) * dilation + 1
+        looks.append(_spread(length, stride, dilation, max(full - outputs[0].shape[axis], 0) // 2))
+    return _seen(on_image(layer, inputs[0]), looks)
+
+
+def _spread(length, stride, dilation, cut):
+    def places(place):
+        reached_from = (divmod(place + cut - number * dilation, stride) for number in range(length))
+        return [source for source, rest in reached_from if rest == 0]
+
+    return places, 1, stride
+
+
+# How far from its own place a value of an enlarged image still looks, in values of the image before.
+REACH = {"nearest": Fraction(1, 2), "bilinear": 1, "bicubic": 2, "lanczos3": 3, "lanczos5": 5}
 
 
 def enlarged(layer, inputs, outputs):
-    times = layer.size if isinstance(layer.size, tuple) else (layer.size,)
-    length = {"nearest": 1, "bilinear": 2}.get(getattr(layer, "interpolation", "nearest"))
-    return length and slid(
-        inputs[0].field, [length] * len(times), [Fraction(1, each) for each in times], [0] * len(times)
-    )
+    sizes = layer.size if isinstance(layer.size, tuple) else (layer.size,)
+    reach = REACH[getattr(layer, "interpolation", "nearest")]
+    return _seen(on_image(layer, inputs[0]), [_enlarged(times, reach) for times in sizes])
+
+
+def _enlarged(times, reach):
+    def places(place):
+        center = Fraction(2 * place + 1 - times, 2 * times)  # pixels are squares, whose centers are compared
+        return range(math.floor(center - reach) + 1, math.ceil(center + reach))
+
+    return places, 1, times
 
 
 def shifted(layer, inputs, outputs):
@@ -238,7 +390,7 @@ def shifted(layer, inputs, outputs):
     amounts = layer.cropping if crops else layer.padding
     pairs = amounts if isinstance(amounts[0], tuple) else (amounts,)
     ones = [1] * len(pairs)
-    return slid(inputs[0].field, ones, ones, [-before if crops else before for before, _ in pairs])
+    return slid(on_image(layer, inputs[0]), ones, ones, [-before if crops else before for before, _ in pairs])
 
 
 def _for(rule, names):
@@ -257,8 +409,12 @@ RULES = (
     | _for(Rule(at_every_output, window), "DepthwiseConv1D DepthwiseConv2D SeparableConv1D SeparableConv2D")
     | _for_ranks(Rule(at_every_input, spread), "ConvNDTranspose")
     | _for(Rule(at_every_output, dense), "Dense")
-    | _for(Rule(einsum, unknown), "EinsumDense")
+    | _for(Rule(einsum_dense, unknown), "EinsumDense")
+    | _for(Rule(dot, unknown), "Dot")
+    | _for(Rule(of_each_step, unknown), "TimeDistributed")
     | _for(Rule(attention, everything), "MultiHeadAttention")
+    | _for(Rule(scores, everything), "Attention")
+    | _for(Rule(additive_scores, everything), "AdditiveAttention")
     | _for(Rule(at_every_step, everything), "SimpleRNN LSTM GRU")
     # Layers that call others in loops, or multiply between them: known by name, and not what they cost.
     | _for(Rule(unknown, everything), "RNN StackedRNNCells GroupQueryAttention")
@@ -299,15 +455,45 @@ OPERATIONS = (
     | _for_operations(moving, "ExpandDims Flip GetItem Pad Repeat Reshape Split Squeeze Stack Tile Transpose")
     | _for_operations(Rule(none, unknown), "All Any Concatenate Max Mean Min Sum Softmax")
     | _for_operations(Rule(matrices, unknown), "Matmul")
+    | _for_operations(Rule(einsum, unknown), "Einsum")
 )
+
+# Layers that keras.applications keeps to itself, likewise.
+APPLICATIONS = _for_operations(pointwise, "LayerScale StochasticDepth CustomScaleLayer")
+
+
+def register(layer, rule):
+    """Teach ``cost`` a layer. Its subclasses are meant too, unless they have a ``call`` of their own.
+
+    layer: class. rule: ``Rule`` of two functions, each of the layer, its inputs and its outputs (lists of ``Traced``).
+    For a layer that does nothing but call others, give ``inside`` as the first: they are counted instead of it; its
+    subclasses are not meant. Raises ValueError for what is no class of layers, or no rule.
+
+    >>> class Doubled(layers.Layer):
+    ...     def call(self, x):
+    ...         return 2 * x
+    >>> register(Doubled, Rule(lambda layer, inputs, outputs: 0, lambda layer, inputs, outputs: inputs[0].field))
+    """
+    if not isinstance(layer, type) or not issubclass(layer, layers.Layer):
+        raise ValueError(f"{layer!r} is no class of layers; register the class, without an instance's arguments.")
+    if not isinstance(rule, Rule) or not all(map(callable, rule)):
+        raise ValueError(f"The rule for {layer.__name__} is {rule!r}; it must be cost.Rule of two functions.")
+    if rule.multiplications is inside:
+        CONTAINERS[layer] = rule.field
+    else:
+        RULES[layer] = rule
 
 
 def find(operation):
     """The rule for a layer's class, or for the one from which that has its ``call``; None where there is none."""
+    module, name = type(operation).__module__, type(operation).__name__
     if not isinstance(operation, layers.Layer):
-        of_keras = type(operation).__module__.startswith("keras.src.ops")
-        return OPERATIONS.get(type(operation).__name__) if of_keras else None
+        return OPERATIONS.get(name) if module.startswith("keras.src.ops") else None
+    if module.startswith("keras.src.applications"):
+        return APPLICATIONS.get(name)
     if getattr(operation, "quantization_mode", None) == "int4":  # two weights in one number
+        return None
+    if isinstance(operation, layers.TimeDistributed) and not find(operation.layer):
         return None
     for cls in type(operation).__mro__:
         if cls in RULES:

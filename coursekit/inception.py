@@ -270,7 +270,7 @@ class WithAuxiliaryHeads(keras.Model):
         return cls(keras.saving.deserialize_keras_object(config["network"]), name=config["name"])
 
 
-cost_rules.CONTAINERS[WithAuxiliaryHeads] = cost_rules.unknown
+cost_rules.register(WithAuxiliaryHeads, cost_rules.Rule(cost_rules.inside, cost_rules.unknown))
 
 
 def _require_modules(modules, auxiliary):

@@ -101,7 +101,7 @@ def _field(layer, inputs, outputs):
     return cost_rules.slid(inputs[0].field, [side, side], [1, 1], [radius, radius])
 
 
-cost_rules.RULES[LocalResponseNormalization] = cost_rules.Rule(cost_rules.none, _field)
+cost_rules.register(LocalResponseNormalization, cost_rules.Rule(cost_rules.none, _field))
 
 
 def _power(x, beta):
@@ -191,7 +191,7 @@ class BatchNormalization(layers.Layer):
         return super().get_config() | {name: getattr(self, name) for name in names}
 
 
-cost_rules.RULES[BatchNormalization] = cost_rules.pointwise
+cost_rules.register(BatchNormalization, cost_rules.pointwise)
 
 # In the one or two hundred steps of a small experiment, moving averages with Keras's 0.99 do not arrive.
 NORMALIZATIONS = {"lrn": LocalResponseNormalization, "batch": functools.partial(BatchNormalization, momentum=0.9)}

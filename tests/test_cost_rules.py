@@ -5,12 +5,12 @@ import math
 import keras
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from keras import layers, ops
-from test_cost import sequential
+from test_cost import Squared, sequential
 
-from coursekit import cost, training
+from coursekit import cost, cost_rules
 
 # JAX compiles every shape anew. What is counted is the same, whichever backend runs.
 EXAMPLES = 8 if keras.backend.backend() == "jax" else 40
@@ -107,6 +107,54 @@ def test_dense_recurrent_and_attention_layers_against_the_formula():
     assert cost.multiplications(keras.Model([query, value], attention)) == projections + 2 * 6 * 9 * (2 * 3)
 
 
+def test_attention_that_is_written_out():
+    """Each of 10 queries is compared with each of 12 keys in 16 numbers; then as many values are added up."""
+    query, key, value = keras.Input((10, 16)), keras.Input((12, 16)), keras.Input((12, 8))
+
+    def counted(*outputs):
+        return [cost.multiplications(keras.Model([query, key, value], output)) for output in outputs]
+
+    once = 10 * 12 * 16
+    assert (
+        counted(
+            ops.einsum("bqd,bkd->bqk", query, key),
+            ops.einsum("bqd,bkd", query, key),  # which sums over b and d
+            ops.einsum("b...d,bkd->b...k", query, key),
+            ops.einsum("...qd,...kd->...qk", query, key),
+            layers.Dot(2)([query, key]),
+            layers.Dot((-1, 2), normalize=True)([query, key]),
+            ops.matmul(query, ops.transpose(key, (0, 2, 1))),
+        )
+        == [once] * 7
+    )
+    assert counted(
+        layers.Attention()([query, key]),
+        layers.Attention(use_scale=True)([query, value, key]),
+        layers.Attention(score_mode="concat")([query, key]),
+        layers.AdditiveAttention()([query, key]),
+        layers.AdditiveAttention(use_scale=False)([query, value, key]),
+    ) == [2 * once, once + once // 2, once, 2 * once, once // 2]
+
+
+def test_a_layer_at_every_step_counts_every_step():
+    def counted(layer):
+        model = sequential(layers.TimeDistributed(layer), shape=(5, 8, 8, 2))
+        summary = cost.summary(model)
+        assert summary.parameters == model.count_params() and not summary.containers
+        return summary.multiplications
+
+    convolution = 5 * 36 * 9 * 2 * 3
+    assert counted(layers.Conv2D(3, 3)) == convolution
+    assert counted(layers.Dense(4)) == 5 * 8 * 8 * 2 * 4
+    assert counted(layers.TimeDistributed(layers.TimeDistributed(layers.Dense(4)))) == 5 * 8 * 8 * 2 * 4
+    network = [layers.Conv2D(3, 3), layers.GlobalMaxPooling2D(), layers.Dense(7)]
+    assert counted(sequential(*network, shape=(8, 8, 2))) == convolution + 5 * 3 * 7
+    unseen = cost.summary(sequential(layers.TimeDistributed(Residual()), shape=(5, 30, 1)))
+    assert unseen.unknown == [] and unseen.containers == ("TimeDistributed",)
+    with pytest.raises(ValueError, match="TimeDistributed"):
+        cost.multiplications(sequential(layers.TimeDistributed(layers.RNN(layers.GRUCell(4))), shape=(5, 10, 3)))
+
+
 def test_layers_that_multiply_nothing_cost_nothing():
     names = "BatchNormalization ReLU MaxPooling2D ZeroPadding2D UpSampling2D GlobalAveragePooling2D Identity"
     stack = [*(getattr(layers, name)() for name in names.split()), layers.Dropout(0.5)]
@@ -199,154 +247,326 @@ def test_a_subclass_is_known_unless_it_has_a_call_of_its_own():
         cost.multiplications(sequential(Doubled(4), shape=(4,)))
 
 
-def test_a_further_layer_is_one_entry(monkeypatch):
-    class Squared(layers.Layer):
-        def call(self, x):
-            return x * x
-
-    monkeypatch.setitem(
-        cost.RULES,
-        Squared,
-        cost.Rule(lambda layer, inputs, outputs: math.prod(outputs[0].shape), lambda layer, inputs, outputs: None),
-    )
-    assert cost.multiplications(sequential(Squared(), shape=(4, 5))) == 20
+@pytest.fixture
+def registering(monkeypatch):
+    """What a test registers is forgotten after it."""
+    monkeypatch.setattr(cost_rules, "RULES", dict(cost.RULES))
+    monkeypatch.setattr(cost_rules, "CONTAINERS", dict(cost.CONTAINERS))
+    monkeypatch.setattr(cost, "CONTAINERS", cost_rules.CONTAINERS)
 
 
-def test_a_rule_that_fails_is_named(monkeypatch):
-    class Squared(layers.Layer):
-        def call(self, x):
-            return x * x
+def size_of_output(layer, inputs, outputs):
+    return math.prod(outputs[0].shape)
 
-    monkeypatch.setitem(cost.RULES, Squared, lambda layer, inputs, outputs: 0)
-    with pytest.raises(ValueError, match=r"The rule in cost\.RULES for Squared fails"):
+
+def same_field(layer, inputs, outputs):
+    return inputs[0].field
+
+
+@pytest.mark.usefixtures("registering")
+def test_a_further_layer_is_registered():
+    class Named(Squared):
+        pass
+
+    cost.register(Squared, cost.Rule(size_of_output, same_field))
+    (row, named) = cost.summary(sequential(Squared(), Named(), shape=(4, 5))).rows
+    assert row.multiplications == named.multiplications == 20
+    assert row.receptive_field == named.receptive_field == (1,)
+
+
+@pytest.mark.usefixtures("registering")
+def test_a_layer_that_only_calls_others_is_registered():
+    cost.register(Residual, cost.Rule(cost.inside, same_field))
+    summary = cost.summary(sequential(Residual(), shape=(30, 1)))
+    assert [row.type for row in summary.rows] == ["Conv1D"] and not summary.containers
+
+
+@pytest.mark.usefixtures("registering")
+def test_a_rule_that_fails_is_named():
+    cost.register(Squared, cost.Rule(lambda layer: 0, same_field))
+    with pytest.raises(ValueError, match="The rule that cost has for Squared fails"):
         cost.summary(sequential(Squared(), shape=(3,)))
 
 
+def test_what_cannot_be_registered():
+    for no_class in (Squared(), int, "Squared"):
+        with pytest.raises(ValueError, match="is no class of layers"):
+            cost.register(no_class, cost.Rule(size_of_output, same_field))
+    for no_rule in (size_of_output, (size_of_output, same_field), cost.Rule(0, same_field)):
+        with pytest.raises(ValueError, match=r"The rule for Squared is .*; it must be cost\.Rule"):
+            cost.register(Squared, no_rule)
+
+
+# Channels first
+
+
+def channelwise(channels_first):
+    """A network of whatever takes an axis, on (height, width, channels) or on (channels, height, width)."""
+    axis, order = (1, "channels_first") if channels_first else (-1, "channels_last")
+    x = keras.Input((2, 18, 24) if channels_first else (18, 24, 2))
+    y = layers.Concatenate(axis=axis)([x, x])
+    y = layers.Conv2D(4, (3, 1), (1, 2), "same", data_format=order)(y)
+    y = layers.SeparableConv2D(4, 3, padding="same", data_format=order)(y)
+    y = layers.Concatenate(axis=axis)([y, layers.BatchNormalization(axis)(layers.Softmax(axis)(y))])
+    y = layers.MaxPooling2D((3, 2), data_format=order)(layers.LayerNormalization(axis)(y))
+    y = layers.Conv2DTranspose(3, 4, 2, "same", data_format=order)(y)
+    y = layers.UpSampling2D((1, 2), data_format=order)(layers.ZeroPadding2D(1, data_format=order)(y))
+    y = layers.AveragePooling2D(2, data_format=order)(layers.Cropping2D(1, data_format=order)(y))
+    return keras.Model(x, layers.Dense(5)(layers.GlobalAveragePooling2D(data_format=order)(y)))
+
+
 def test_channels_first_counts_the_same():
-    last = sequential(layers.Conv2D(4, 3, 2, "same"), layers.MaxPooling2D(3), shape=(9, 12, 2))
-    first = sequential(
-        layers.Conv2D(4, 3, 2, "same", data_format="channels_first"),
-        layers.MaxPooling2D(3, data_format="channels_first"),
-        shape=(2, 9, 12),
-    )
-    numbers = [[(row.multiplications, row.receptive_field) for row in cost.summary(m).rows] for m in (last, first)]
-    assert numbers[0] == numbers[1]
+    last, first = ([row[3:] for row in rows_of(channelwise(channels_first))] for channels_first in (False, True))
+    assert last == first and None not in [row[-1] for row in last]
+
+
+def rows_of(model):
+    return list(cost.summary(model).to_dataframe().itertuples(index=False))
+
+
+@pytest.mark.parametrize(
+    ("mixes", "field"),
+    [
+        (lambda: layers.Dense(24), (3, cost.WHOLE)),
+        (lambda: layers.Softmax(-1), (3, cost.WHOLE)),
+        (lambda: layers.Activation("softmax"), (3, cost.WHOLE)),
+        (lambda: layers.Conv2D(2, 1, data_format="channels_first", activation="log_softmax"), (3, cost.WHOLE)),
+        (lambda: layers.LayerNormalization(-2), (cost.WHOLE, 3)),
+        (lambda: layers.Softmax(1), (3, 3)),
+        (lambda: layers.Activation("sigmoid"), (3, 3)),
+    ],
+)
+def test_the_last_axis_is_the_width_where_channels_come_first(mixes, field):
+    first = sequential(layers.Conv2D(2, 3, data_format="channels_first"), mixes(), shape=(2, 18, 24))
+    assert rows_of(first)[-1].receptive_field == field
+
+
+def test_side_by_side_along_the_width_positions_are_mixed():
+    x = keras.Input((2, 18, 24))
+    y = layers.Concatenate(axis=-1)([x, x])
+    convolved = layers.Conv2D(4, 3, data_format="channels_first")(y)
+    summary = cost.summary(keras.Model(x, convolved))
+    assert [row.receptive_field for row in summary.rows] == [(1, 1), None]
+    assert summary.multiplications == 16 * 46 * 9 * 2 * 4
+
+
+def test_where_both_orders_meet_fields_are_not_known():
+    x = keras.Input((18, 24, 2))
+    y = layers.Conv2D(4, 3)(x)
+    model = keras.Model(x, layers.Conv2D(4, 3, data_format="channels_first")(layers.Permute((3, 1, 2))(y)))
+    assert [row.receptive_field for row in cost.summary(model).rows] == [(3, 3), (3, 3), None]
+    unmoved = keras.Model(x, layers.MaxPooling2D(2, data_format="channels_first")(y))
+    assert [row.receptive_field for row in cost.summary(unmoved).rows] == [(3, 3), None]
 
 
 # Receptive fields
 
 
-def dependence(model):
-    """Along each axis, from and to where the middle value of a model's output depends on its input; weights are 1."""
-    model.set_weights([np.ones_like(weight) for weight in model.get_weights()])
-    x = keras.Variable(np.ones((1, *model.input_shape[1:])))
-    middle = tuple(size // 2 for size in model.output_shape[1:-1])
-    _, (gradient,) = training.value_and_grad(lambda: model(ops.convert_to_tensor(x))[(0, *middle, 0)], [x])
-    gradient = ops.convert_to_numpy(gradient)[0].sum(-1)
-    return middle, [(where.min(), where.max() + 1) for where in np.nonzero(gradient)]
+def felt(model):
+    """How many pixels lie from the first to the last that the values at one place of the output feel, at most.
+
+    One pixel after the other is 1, all others 0. Kernels are 1, and nothing is added, so that only what is reached is
+    not 0.
+    """
+    model.set_weights([np.ones_like(weight) * (weight.ndim > 1) for weight in model.get_weights()])
+    size = model.input_shape[1]
+    answers = ops.convert_to_numpy(model(np.eye(size, dtype="float32").reshape(size, *model.input_shape[1:])))
+    reached = answers.reshape(*answers.shape[:2], -1).any(-1)
+    first, last = reached.argmax(0), size - 1 - reached[::-1].argmax(0)
+    return (last - first + 1)[reached.any(0)].max()
+
+
+def field_of(model):
+    return cost.summary(model).rows[-1].receptive_field[0]
+
+
+def along(size, other=1):
+    """Of two-dimensional layers, which enlarge in more ways, along the first axis only."""
+    return size, other
 
 
 @st.composite
-def windows(draw):
-    """A function that makes a layer: one made while drawing would take its seed from Python's ``random``."""
-    kind = draw(st.sampled_from(["conv", "conv", "pool", "pad", "crop", "relu"]))
-    length, padding = draw(st.integers(1, 4)), draw(st.sampled_from(["same", "valid"]))
-    strides = draw(st.integers(1, 2))
-    dilation = draw(st.integers(1, 2)) if strides == 1 else 1
-    return {
-        "conv": lambda: layers.Conv1D(1, length, strides, padding, dilation_rate=dilation),
-        "pool": lambda: layers.AveragePooling1D(length, strides, padding),
-        "pad": lambda: layers.ZeroPadding1D(length),
-        "crop": lambda: layers.Cropping1D(length),
+def single_layers(draw):
+    """A function from tensor to tensor: a layer made while drawing would take its seed from Python's ``random``."""
+    kind = draw(st.sampled_from(["conv", "conv", "pool", "up", "transposed", "shift", "relu"]))
+    length, padding = along(draw(st.integers(1, 4))), draw(st.sampled_from(["same", "valid"]))
+    stride = draw(st.integers(1, 3 if kind == "transposed" else 2))
+    options = dict(strides=along(stride), padding=padding)
+    dilation = along(draw(st.integers(1, 3)) if stride == 1 else 1)
+    before, after = draw(st.integers(0, 3)), draw(st.integers(0, 3))
+    shift = draw(st.sampled_from([layers.ZeroPadding2D, layers.Cropping2D]))
+    pool = draw(st.sampled_from([layers.AveragePooling2D, layers.MaxPooling2D]))
+    interpolation = draw(st.sampled_from(["nearest", "bilinear"]))
+    make = {
+        "conv": lambda: layers.Conv2D(1, length, dilation_rate=dilation, **options),
+        "pool": lambda: pool(length, **options),
+        "up": lambda: layers.UpSampling2D(along(stride + 1), interpolation=interpolation),
+        "transposed": lambda: layers.Conv2DTranspose(1, length, **options),
+        "shift": lambda: shift(((before, after), (0, 0))),
         "relu": lambda: layers.ReLU(),
     }[kind]
 
+    def build(x):
+        assume(30 < x.shape[1] < 1000)  # so that some values are far from the borders
+        return make()(x)
 
-@settings(max_examples=EXAMPLES, deadline=None)
-@given(st.lists(windows(), min_size=1, max_size=4), st.lists(windows(), max_size=2), st.integers(90, 96))
-def test_a_receptive_field_is_where_a_change_is_felt(stack, branch, size):
-    x = keras.Input((size, 1))
-    y = z = x
-    for layer in stack:
-        y = layer()(y)
-    for layer in branch:
-        z = layer()(z)
-    if y.shape == z.shape:
-        y = layers.Add()([y, z])
+    return build
+
+
+@st.composite
+def around(draw, parts):
+    """A function from tensor to tensor: a skip connection around some parts, which may work on a smaller image."""
+    parts = draw(st.lists(parts, min_size=1, max_size=3))
+    join = draw(st.sampled_from([layers.Add, layers.Concatenate]))
+    times = draw(st.integers(1, 2))
+    up = draw(st.sampled_from([layers.UpSampling2D, lambda size: layers.Conv2DTranspose(1, size, size)]))
+
+    def build(x):
+        y = layers.AveragePooling2D(along(times))(x)
+        for part in parts:
+            y = part(y)
+        y = up(along(times))(y)
+        fits = x.shape == y.shape if join is layers.Add else x.shape[1] == y.shape[1]
+        return join()([x, y]) if fits else y
+
+    return build
+
+
+@settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=[HealthCheck.filter_too_much])
+@given(st.lists(st.recursive(single_layers(), around, max_leaves=6), min_size=1, max_size=5))
+def test_a_receptive_field_is_where_a_change_is_felt(parts):
+    x = y = keras.Input((240, 1, 1))
+    for part in parts:
+        y = part(y)
     model = keras.Model(x, y)
-    (field,) = cost.summary(model).rows[-1].receptive_field
-    # By changing one input after the other: TensorFlow's gradient of some of these convolutions ends the process.
-    model.set_weights([np.ones_like(weight) for weight in model.get_weights()])
-    ones = np.ones((1, size), "float32")
-    changed = np.concatenate([ones, ones + np.eye(size, dtype="float32")])[..., None]
-    answers = ops.convert_to_numpy(model(changed))[:, model.output_shape[1] // 2, 0]
-    (where,) = np.nonzero(answers[1:] != answers[0])
-    assert where.max() + 1 - where.min() == field
+    pixels = felt(model)
+    assume(pixels < 80 and y.shape[1] > 30)
+    assert field_of(model) == pixels
 
 
-def test_branches_that_look_to_different_sides_add_up():
-    x = keras.Input((40, 1))
-    even = layers.Conv1D(1, 2, padding="same")(layers.Conv1D(1, 2, padding="same")(x))  # sees 0, 1 and 2 further
-    odd = layers.Conv1D(1, 3, padding="same")(x)  # sees -1, 0 and 1
-    model = keras.Model(x, layers.Add()([even, odd]))
-    assert cost.summary(model).rows[-1].receptive_field == (4,)
-    assert dependence(model)[1] == [(19, 23)]
+def test_fields_behind_several_enlargements():
+    """Neighbors of an enlarged image are unevenly far apart; a window sees the most where they are far."""
+
+    def pooled(*stack):
+        model = sequential(layers.AveragePooling2D(4), *stack, shape=(64, 64, 1))
+        return cost.summary(model).rows[-1].receptive_field
+
+    def convolution():
+        return layers.Conv2D(1, 3, padding="same")
+
+    assert pooled(layers.UpSampling2D(2), convolution(), layers.UpSampling2D(2), convolution()) == (12, 12)
+    assert pooled(*(layers.Conv2DTranspose(1, 4, 2, "same") for _ in range(2))) == (12, 12)
+    assert pooled(*(layers.UpSampling2D(2, interpolation="bilinear") for _ in range(2))) == (12, 12)
+
+
+def test_the_field_of_a_small_u_net():
+    x = y = keras.Input((64, 64, 1))
+    skips = []
+    for filters in (2, 4):
+        skips.append(layers.Conv2D(filters, 3, padding="same")(y))
+        y = layers.MaxPooling2D()(skips[-1])
+    y = layers.Conv2D(8, 3, padding="same")(y)
+    for filters in (4, 2):
+        y = layers.Concatenate()([layers.Conv2DTranspose(filters, 2, 2)(y), skips.pop()])
+        y = layers.Conv2D(filters, 3, padding="same")(y)
+    assert cost.summary(keras.Model(x, y)).rows[-1].receptive_field == (26, 26)
+
+
+@pytest.mark.parametrize("interpolation", ["nearest", "bilinear", "bicubic", "lanczos3", "lanczos5"])
+@pytest.mark.parametrize("times", [2, 4])
+def test_the_field_of_an_enlarged_image(interpolation, times):
+    pool, up = layers.AveragePooling2D((2, 1)), layers.UpSampling2D((times, 1), interpolation=interpolation)
+    model = sequential(pool, up, shape=(60, 1, 1))
+    assert field_of(model) == felt(model)
+
+
+@pytest.mark.parametrize("padding", ["same", "valid"])
+@pytest.mark.parametrize(("length", "strides"), [(1, 2), (2, 2), (3, 2), (4, 2), (5, 3), (3, 1)])
+def test_the_field_of_a_transposed_convolution(length, strides, padding):
+    stack = [layers.Conv1D(1, 3, 2, "same"), layers.Conv1DTranspose(1, length, strides, padding), layers.Conv1D(1, 2)]
+    model = sequential(*stack, shape=(60, 1))
+    assert field_of(model) == felt(model)
+
+
+@pytest.mark.parametrize("padding", ["same", "valid"])
+def test_the_field_of_a_dilated_transposed_convolution(padding):
+    model = sequential(
+        layers.AveragePooling1D(2), layers.Conv1DTranspose(1, 3, 1, padding, dilation_rate=2), shape=(60, 1)
+    )
+    assert field_of(model) == felt(model) == 10
 
 
 @pytest.mark.parametrize(
-    ("branch", "others"),
+    ("branch", "other"),
     [
-        # A causal convolution looks back only; a shift in the one branch widens what the sum sees.
-        (lambda x: layers.Conv1D(1, 4, padding="causal")(x), lambda x: layers.Conv1D(1, 3, padding="same")(x)),
-        (lambda x: layers.Cropping1D((4, 0))(x), lambda x: layers.Cropping1D((0, 4))(x)),
-        (lambda x: layers.ZeroPadding1D((4, 0))(x), lambda x: layers.ZeroPadding1D((0, 4))(x)),
-        (lambda x: layers.UpSampling1D(2)(layers.Conv1D(1, 3, 2, "same")(x)), lambda x: layers.Conv1D(1, 2)(padded(x))),
+        # Either looks to another side; or a shift in the one widens what the sum sees.
+        (
+            [lambda: layers.Conv1D(1, 2, padding="same"), lambda: layers.Conv1D(1, 2, padding="same")],
+            [lambda: layers.Conv1D(1, 3, padding="same")],
+        ),
+        ([lambda: layers.Conv1D(1, 4, padding="causal")], [lambda: layers.Conv1D(1, 3, padding="same")]),
+        ([lambda: layers.Cropping1D((4, 0))], [lambda: layers.Cropping1D((0, 4))]),
+        ([lambda: layers.ZeroPadding1D((4, 0))], [lambda: layers.ZeroPadding1D((0, 4))]),
+        (
+            [lambda: layers.Conv1D(1, 3, 2, "same"), lambda: layers.UpSampling1D(2)],
+            [lambda: layers.ZeroPadding1D((0, 1)), lambda: layers.Conv1D(1, 2)],
+        ),
+        (
+            [lambda: layers.AveragePooling1D(2), lambda: layers.UpSampling1D(2)],
+            [lambda: layers.Conv1D(1, 2, padding="same")],
+        ),
+        (
+            [lambda: layers.Conv1D(1, 2, padding="same")],
+            [lambda: layers.AveragePooling1D(2), lambda: layers.UpSampling1D(2)],
+        ),
+        (
+            [lambda: layers.AveragePooling1D(2), lambda: layers.Conv1DTranspose(1, 4, 2, "same")],
+            [lambda: layers.Conv1D(1, 3, padding="same")],
+        ),
+        (
+            [lambda: layers.AveragePooling1D(2), lambda: layers.Conv1DTranspose(1, 2, 2)],
+            [lambda: layers.Conv1D(1, 2, padding="same")],
+        ),
     ],
 )
-def test_a_sum_of_shifted_branches_sees_all_of_them(branch, others):
-    x = keras.Input((40, 1))
-    model = keras.Model(x, layers.Add()([branch(x), others(x)]))
-    (field,) = cost.summary(model).rows[-1].receptive_field
-    seen = []
-    for shift in (0, 2):  # enlarged, values are at one of two places of what they came from
-        cropped = layers.Cropping1D((shift, 0))(model.output)
-        seen += [last - first for _, [(first, last)] in [dependence(keras.Model(x, cropped))]]
-    assert max(seen) == field
-
-
-def padded(x):
-    return layers.ZeroPadding1D((0, 1))(x)
-
-
-def test_the_field_of_an_enlarged_image():
-    def fields(interpolation):
-        stack = [layers.Conv2D(1, 3, 2, "same"), layers.UpSampling2D(2, interpolation=interpolation)]
-        stack.append(layers.Conv2D(1, 3, padding="same"))
-        return [row.receptive_field for row in cost.summary(sequential(*stack, shape=(20, 20, 1))).rows]
-
-    assert fields("nearest") == [(3, 3), (3, 3), (5, 5)]
-    assert fields("bilinear") == [(3, 3), (5, 5), (7, 7)]
+def test_a_sum_of_shifted_branches_sees_all_of_them(branch, other):
+    x = y = z = keras.Input((40, 1))
+    for make in branch:
+        y = make()(y)
+    for make in other:
+        z = make()(z)
+    model = keras.Model(x, layers.Add()([y, z]))
+    assert field_of(model) == felt(model)
 
 
 def test_maps_of_different_strides_have_no_common_field_afterwards():
     x = keras.Input((8, 1))
-    y = layers.Concatenate(axis=1)([layers.Conv1D(1, 1, 2)(x), layers.Conv1D(1, 3)(x)])
-    model = keras.Model(x, layers.Conv1D(1, 3)(y))
-    assert [row.receptive_field for row in cost.summary(model).rows[-2:]] == [(3,), None]
+    sparse, dense = layers.Conv1D(1, 1, 2)(x), layers.Conv1D(1, 3)(layers.Cropping1D(1)(x))
+    one_after_the_other = layers.Concatenate(axis=1)([sparse, dense])
+    assert fields_of(keras.Model(x, layers.Conv1D(1, 3)(one_after_the_other)))[-2:] == [(3,), None]
+    assert fields_of(keras.Model(x, layers.Add()([sparse, dense])))[-1] is None
 
 
-@pytest.mark.parametrize("padding", ["same", "valid"])
-@pytest.mark.parametrize(("length", "strides"), [(2, 2), (3, 2), (4, 2), (5, 3), (3, 1)])
-def test_the_field_of_a_transposed_convolution_is_what_its_values_see_at_most(length, strides, padding):
-    x = keras.Input((30, 1))
-    y = layers.Conv1DTranspose(1, length, strides, padding)(layers.Conv1D(1, 3, 2, "same")(x))
-    model = keras.Model(x, y)
-    (field,) = cost.summary(model).rows[-1].receptive_field
-    seen = []
-    for shift in range(strides):  # its values see different numbers of them
-        _, [(first, last)] = dependence(keras.Model(x, layers.Cropping1D((2 * shift, 0))(y)))
-        seen.append(last - first)
-    assert max(seen) == field
+def test_a_map_that_is_spread_over_another_one_has_no_place_of_its_own():
+    x = keras.Input((8, 8, 2))
+    row = layers.Conv2D(2, (1, 8))(x)
+    assert fields_of(keras.Model(x, layers.Multiply()([x, row])))[-1] is None
+    average = layers.GlobalAveragePooling2D(keepdims=True)(x)
+    assert fields_of(keras.Model(x, layers.Multiply()([x, average])))[-1] == (cost.WHOLE,) * 2
+
+
+def test_positions_that_are_mixed_up_have_no_field_in_common():
+    x = keras.Input((8, 8, 2))
+    turned = layers.Permute((2, 1, 3))(x)
+    assert fields_of(keras.Model(x, layers.Add()([x, turned]))) == [(1, 1), None]
+    tokens = layers.Reshape((64, 2))(x)
+    assert fields_of(keras.Model(x, layers.Dense(3)(tokens))) == [(1, 1), None]
+    joined = layers.Concatenate()([layers.Flatten()(layers.Conv2D(1, 3)(x)), layers.Flatten()(x)])
+    assert fields_of(keras.Model(x, joined))[-1] == (3, 3)
+
+
+def fields_of(model):
+    return [row.receptive_field for row in cost.summary(model).rows]
 
 
 class Residual(layers.Layer):
@@ -377,7 +597,6 @@ def test_behind_code_of_its_own_a_field_is_not_known():
         (lambda: layers.LayerNormalization(axis=(1, 2)), (cost.WHOLE,)),
         (lambda: layers.LayerNormalization(), (3,)),
         (lambda: layers.UnitNormalization(axis=1), (cost.WHOLE,)),
-        (lambda: layers.Conv1DTranspose(1, 3, dilation_rate=2), None),
     ],
 )
 def test_the_axis_of_a_normalization_decides_its_field(layer, field):
@@ -396,18 +615,6 @@ def test_side_by_side_along_the_pixels_mixes_positions():
     x = keras.Input((20, 1))
     model = keras.Model(x, layers.Conv1D(1, 3)(layers.Concatenate(axis=1)([x, x])))
     assert cost.summary(model).rows[-1].receptive_field is None
-
-
-@pytest.mark.parametrize("up", [lambda: layers.UpSampling1D(2), lambda: layers.Conv1DTranspose(1, 2, 2)])
-def test_a_skip_connection_over_an_enlarged_image(up):
-    x = keras.Input((40, 1))
-    y = layers.Add()([layers.Conv1D(1, 2, padding="same")(x), up()(layers.AveragePooling1D(2)(x))])
-    (field,) = cost.summary(keras.Model(x, y)).rows[-1].receptive_field
-    cropped = (layers.Cropping1D((shift, shift))(y) for shift in (1, 2))
-    seen = [dependence(keras.Model(x, layers.Cropping1D((2 * k, 0))(each)))[1][0] for k, each in enumerate(cropped)]
-    seen += [dependence(keras.Model(x, layers.Cropping1D((2, 0))(y)))[1][0]]
-    seen += [dependence(keras.Model(x, layers.Cropping1D((0, 2))(y)))[1][0]]
-    assert max(last - first for first, last in seen) == field == 3
 
 
 def test_what_sees_everything_and_what_is_not_known():
