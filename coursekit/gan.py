@@ -243,7 +243,7 @@ class GAN(training.CustomStep, keras.Model):
 
     def draw_noise(self, size):
         """The next noise of the training, a tensor (size, latent_dim)."""
-        if isinstance(size, int | np.integer):  # and not a tensor, as in a dataset of batches of any size
+        if not ops.is_tensor(size):  # as it is in a dataset of batches of any size
             require.whole("size", size)
         return NOISES[self.noise]((size, self.latent_dim), self.noise_seed)
 
@@ -265,19 +265,19 @@ class GAN(training.CustomStep, keras.Model):
 
     def make_train_function(self, force=False):
         # Keras calls it before every fit and every single batch, and goes on with the function that it already has.
-        for name in ("generator", "discriminator"):
-            self.require_trainable(name)
+        self.require_trainable("generator", "discriminator")
         return super().make_train_function(force)
 
-    def require_trainable(self, name):
-        """Refuse to train a network that is frozen, or another part of one than it was compiled for."""
+    def require_trainable(self, *names):
+        """Refuse to train networks of those names if they are frozen, or have changed since they were compiled."""
         if not self.compiled:
             raise ValueError("The GAN has no optimizers yet; compile it first.")
-        if not getattr(self, name).trainable_variables:
-            raise ValueError(
-                f"The {name} is frozen and would learn nothing; set its trainable to True: while one network trains, "
-                "a GAN leaves the other alone by itself."
-            )
+        for name in names:
+            if not getattr(self, name).trainable_variables:
+                raise ValueError(
+                    f"The {name} is frozen and would learn nothing; set its trainable to True: while one network "
+                    "trains, a GAN leaves the other alone by itself."
+                )
         if tuple(map(id, self.trainable_variables)) != self.compiled_for:
             raise ValueError("Layers were frozen or thawed since the GAN was compiled; compile it again.")
 
@@ -490,7 +490,9 @@ def judged(images, name):
     network, images = _shared_judge(name), np.asarray(images)
     shape = data.IMAGE_SHAPES[name]
     if images.shape[1:] != shape:
-        raise ValueError(f"The images have shape {images.shape}; the judge of {name} takes (images, *{shape}).")
+        raise ValueError(
+            f"The images have shape {images.shape}; the judge of {name} takes (images, {', '.join(map(str, shape))})."
+        )
     if len(images) == 0:
         return np.zeros((0, 64), "float32"), np.zeros(0, "int64")
     low, high = _limits("images", images)
@@ -541,7 +543,8 @@ def variety(classes, num_classes=10):
     """
     require.whole("num_classes", num_classes)
     classes = np.asarray(classes)
-    if classes.ndim != 1 or classes.dtype.kind not in "iu" or not 0 <= classes.min() <= classes.max() < num_classes:
+    whole = classes.ndim == 1 and classes.size > 0 and classes.dtype.kind in "iu"
+    if not whole or classes.min() < 0 or classes.max() >= num_classes:
         raise ValueError(f"classes must be numbers from 0 to {num_classes - 1}, at least one.")
     shares = np.bincount(classes, minlength=num_classes) / len(classes)
     present = shares[shares > 0]
@@ -650,7 +653,7 @@ def _share(answers):
 
 def _sizes(image_shape, filters):
     """Both as tuples of Python's integers, which Keras insists on, once they fit together."""
-    shape, filters = (tuple(sizes) if np.ndim(sizes) == 1 else () for sizes in (image_shape, filters))
+    shape, filters = (tuple(sizes) if np.ndim(sizes) == 1 else (sizes,) for sizes in (image_shape, filters))
     if len(shape) != 3 or not all(require.is_whole(n) and n > 0 for n in shape):
         raise ValueError(f"image_shape is {image_shape!r}; it must be (height, width, channels).")
     if not filters:
@@ -717,8 +720,12 @@ def _restore_noise(noise, config):
 
 
 def _python_seed(seed):
-    """A seed as Keras takes it: NumPy's integers as Python's."""
-    return int(seed) if require.is_whole(seed) else seed
+    """A seed as Keras takes it: a Python integer, or None, or something that has a state."""
+    if require.is_whole(seed):
+        return int(seed)
+    if seed is not None and not isinstance(seed, keras.random.SeedGenerator):
+        raise ValueError(f"seed is {seed!r}; it must be a whole number.")
+    return seed
 
 
 def _limits(name, values):
