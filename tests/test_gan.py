@@ -350,7 +350,7 @@ def test_a_frozen_network_is_refused(name, recompiled):
             model.fit(points(8), verbose=0)
         compiled(model)
     before = state(getattr(model, name))
-    model.fit(points(8), verbose=0)
+    model.train_on_batch(points(8))
     assert not same(state(getattr(model, name)), before)
 
 
@@ -388,9 +388,10 @@ def test_a_gan_trains_in_mixed_precision(policy, name):
     model = dcgan()
     assert [layer.compute_dtype for layer in model.generator.layers[1:]] == [name.removeprefix("mixed_")] * 8
     before = state(model.discriminator) + state(model.generator)
-    history = training.fit(model, images(32), epochs=2, seed=0, batch_size=16)
-    assert np.isfinite([*history.values()]).all()
-    assert history["d_loss"] == pytest.approx(np.log(4), abs=0.2)
+    for step in range(4):  # in the first, what one logit's bias gets from real and fake data cancels
+        logs = model.train_on_batch(images(16, seed=step), return_dict=True)
+    assert np.isfinite([*logs.values()]).all()
+    assert logs["d_loss"] == pytest.approx(np.log(4), abs=0.2)
     after = state(model.discriminator) + state(model.generator)
     assert np.isfinite(np.concatenate([values.ravel() for values in after])).all()
     assert not any(np.array_equal(old, new) for old, new in zip(before, after, strict=True))
@@ -429,7 +430,8 @@ def test_gradients_too_large_for_float16_are_skipped_until_the_scale_fits(policy
     assert same(state(model.discriminator), start)
     assert float(numpy(model.d_optimizer.dynamic_scale)) == 2.0**39
     assert np.isfinite([*logs.values()]).all()
-    model.fit(points(16 * 40), batch_size=16, verbose=0)
+    for step in range(30):
+        model.train_on_batch(points(16, step))
     assert not same(state(model.discriminator), start)
     assert np.isfinite(np.concatenate([values.ravel() for values in state(model)])).all()
     assert 2.0**10 < float(numpy(model.d_optimizer.dynamic_scale)) < 2.0**30
@@ -445,7 +447,7 @@ def test_the_scale_of_the_loss_is_saved_and_restarted(policy, tmp_path):
     loaded = keras.saving.load_model(tmp_path / "gan.keras")
     assert [float(numpy(one.dynamic_scale)) for one in (loaded.d_optimizer, loaded.g_optimizer)] == [2.0**15, 512]
     for each in (model, loaded):
-        each.fit(points(32), shuffle=False, verbose=0)
+        each.generator_step(16)
     assert same(state(model), state(loaded))
     training.restart(model, start)
     assert float(numpy(model.g_optimizer.dynamic_scale)) == 2.0**15
