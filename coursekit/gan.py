@@ -245,6 +245,7 @@ class GAN(training.CustomStep, keras.Model):
         """The next noise of the training, a tensor (size, latent_dim)."""
         if not ops.is_tensor(size):  # as it is in a dataset of batches of any size
             require.whole("size", size)
+            size = int(size)
         return NOISES[self.noise]((size, self.latent_dim), self.noise_seed)
 
     def _descend(self, loss, network, optimizer):
