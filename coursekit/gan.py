@@ -6,7 +6,6 @@ Throughout, the discriminator answers one *logit* an image: positive for "real",
 
 import functools
 import math
-import numbers
 
 import keras
 import numpy as np
@@ -20,6 +19,7 @@ NOISES = {
     "normal": lambda shape, seed: keras.random.normal(shape, seed=seed),
     "uniform": lambda shape, seed: keras.random.uniform(shape, -math.sqrt(3), math.sqrt(3), seed=seed),
 }
+_BUILT_IN = dict(NOISES)
 LOSSES = ("non_saturating", "minimax")
 JUDGES = {
     "digits": "2da3efc1309e551e5ecf572c0e94387b3c78622033edc06a5b8050af6d291816",
@@ -42,9 +42,10 @@ def generator(latent_dim, image_shape=(28, 28, 1), filters=(64, 32)):
     >>> generator(16).output.shape
     (None, 28, 28, 1)
     """
-    height, width = _smallest_map(image_shape, filters)
+    image_shape, filters = _sizes(image_shape, filters)
     require.whole("latent_dim", latent_dim)
-    x = inputs = keras.Input((latent_dim,))
+    height, width = (side // 2 ** len(filters) for side in image_shape[:2])
+    x = inputs = keras.Input((int(latent_dim),))
     x = layers.Dense(height * width * filters[0], use_bias=False, kernel_initializer=_normal())(x)
     x = layers.Reshape((height, width, filters[0]))(x)
     x = layers.ReLU()(_batch_norm()(x))
@@ -69,7 +70,7 @@ def discriminator(image_shape=(28, 28, 1), filters=(16, 32)):
     >>> discriminator((32, 32, 3)).output.shape
     (None, 1)
     """
-    _smallest_map(image_shape, filters)
+    image_shape, filters = _sizes(image_shape, filters)
     inputs = keras.Input(image_shape)
     x = layers.Rescaling(2.0, offset=-1.0)(inputs)
     for position, number in enumerate(filters):
@@ -95,6 +96,9 @@ class GAN(training.CustomStep, keras.Model):
     discriminator_steps: int k; every step trains the discriminator k times, each on its own part of the batch of real
     data, and then the generator once. Raises ValueError for models that do not fit together.
 
+    It saves and loads as every Keras model does. The file names its noise; one of your own must be known where the file
+    is loaded, so ``save`` takes it only if its function is registered with ``keras.saving``.
+
     Source: Goodfellow et al. 2014, algorithm 1.
 
     >>> gan = GAN(generator(16), discriminator(), seed=0)
@@ -110,10 +114,11 @@ class GAN(training.CustomStep, keras.Model):
         _require_noise(noise)
         require.whole("discriminator_steps", discriminator_steps)
         self.generator, self.discriminator = generator, discriminator
-        self.noise, self.discriminator_steps, self.seed = noise, discriminator_steps, seed
+        self.noise, self.discriminator_steps, self.seed = noise, int(discriminator_steps), _python_seed(seed)
         self.latent_dim = generator.input_shape[-1]
-        self.noise_seed = keras.random.SeedGenerator(seed)
+        self.noise_seed = keras.random.SeedGenerator(self.seed)
         self.trackers = [keras.metrics.Mean(name) for name in ("d_loss", "g_loss", "real_accuracy", "fake_accuracy")]
+        self.reach = _reach(generator)
         self.built = True
 
     def compile(self, d_optimizer, g_optimizer, loss="non_saturating", label_smoothing=0.0, **options):
@@ -124,24 +129,29 @@ class GAN(training.CustomStep, keras.Model):
         ``"non_saturating"`` lowers -log(p), which has the same optimum and a stronger gradient while the discriminator
         wins (Goodfellow et al. 2014, section 3). label_smoothing: the discriminator aims at 1 - label_smoothing for
         real data (Salimans et al. 2016, section 3.4). options: as for ``keras.Model.compile``.
+        Where a network computes in float16, both optimizers scale their loss, as those of other Keras models do.
         Raises ValueError for an unknown loss, a smoothing out of range, or one optimizer for both.
         """
         if loss not in LOSSES:
             raise ValueError(f"loss is {loss!r}; it must be one of {', '.join(map(repr, LOSSES))}.")
-        if not 0 <= label_smoothing < 0.5:
+        if not require.is_finite(label_smoothing) or not 0 <= label_smoothing < 0.5:
             raise ValueError(f"label_smoothing is {label_smoothing}; it must be from 0 to less than 0.5.")
         d_optimizer, g_optimizer = map(keras.optimizers.get, (d_optimizer, g_optimizer))
         if d_optimizer is g_optimizer:
             raise ValueError("Both networks have the same optimizer; each needs one of its own, for its own moments.")
+        if self.in_half_precision():
+            d_optimizer, g_optimizer = map(_scaling, (d_optimizer, g_optimizer))
         self.d_optimizer, self.g_optimizer = d_optimizer, g_optimizer
-        self.loss_name, self.label_smoothing = loss, label_smoothing
-        of_discriminator = {id(variable) for variable in self.discriminator.trainable_variables}
-        # It holds the state of both for saving and for JAX; each is applied by itself.
-        both = keras.optimizers.MultiOptimizer(
-            lambda variable: d_optimizer if id(variable) in of_discriminator else g_optimizer
-        )
+        self.loss_name, self.label_smoothing = loss, float(label_smoothing)
+        self.compiled_for = tuple(map(id, self.trainable_variables))
+        pairs = (g_optimizer, self.generator), (d_optimizer, self.discriminator)
+        both = _Both({optimizer: set(map(id, network.trainable_variables)) for optimizer, network in pairs})
         super().compile(optimizer=both, auto_scale_loss=False, **training.compile_options() | options)
         training.remember_start(self)
+
+    def in_half_precision(self):
+        """Whether any layer of the two networks computes in float16, which ends at 65504."""
+        return any(map(_in_half_precision, (self.generator, self.discriminator)))
 
     @property
     def metrics(self):
@@ -162,7 +172,9 @@ class GAN(training.CustomStep, keras.Model):
         for name in ("y", "sample_weight", "validation_data", "validation_split"):
             if options.get(name) is not None:
                 raise ValueError(f"A GAN is trained on data alone; leave {name} out.")
-        if hasattr(x, "shape"):
+        if options.get("batch_size") is not None:
+            require.whole("batch_size", options["batch_size"])
+        if getattr(x, "shape", ()):
             self.check_data(x, options.get("batch_size") or 32, len(x))
         elif hasattr(x, "element_spec"):
             first = next(iter(x), None)
@@ -200,6 +212,7 @@ class GAN(training.CustomStep, keras.Model):
         The fakes are normalized with their own statistics, as in part 2, but do not enter the generator's moving
         averages: an idle network learns nothing, these included.
         """
+        self.require_trainable("discriminator")
         noise = self.draw_noise(ops.shape(real)[0])
         with keras.StatelessScope(state_mapping=[(variable, variable.value) for variable in self.variables]):
             fake = self.generator(noise, training=True)
@@ -208,8 +221,7 @@ class GAN(training.CustomStep, keras.Model):
             on_real, on_fake = (self.discriminator(images, training=True) for images in (real, fake))
             return discriminator_loss(on_real, on_fake, self.label_smoothing), on_real, on_fake
 
-        (d_loss, on_real, on_fake), gradients = self._gradients(loss, self.discriminator)
-        self.d_optimizer.apply(gradients, self.discriminator.trainable_variables)
+        d_loss, on_real, on_fake = self._descend(loss, self.discriminator, self.d_optimizer)
         accuracies = {"real_accuracy": _share(on_real > 0), "fake_accuracy": _share(on_fake < 0)}
         return {"d_loss": d_loss} | accuracies
 
@@ -219,41 +231,90 @@ class GAN(training.CustomStep, keras.Model):
         size: int, how many fakes. Returns a dict of one tensor, ``g_loss``. The gradient passes through the
         discriminator, in whose own weights and moving averages it leaves no trace.
         """
+        self.require_trainable("generator")
         noise = self.draw_noise(size)
 
         def loss():
             on_fake = self.discriminator(self.generator(noise, training=True), training=True)
-            return generator_loss(on_fake, self.loss_name)
+            return (generator_loss(on_fake, self.loss_name),)
 
-        g_loss, gradients = self._gradients(loss, self.generator)
-        self.g_optimizer.apply(gradients, self.generator.trainable_variables)
+        (g_loss,) = self._descend(loss, self.generator, self.g_optimizer)
         return {"g_loss": g_loss}
 
     def draw_noise(self, size):
         """The next noise of the training, a tensor (size, latent_dim)."""
+        if not ops.is_tensor(size):  # as it is in a dataset of batches of any size
+            require.whole("size", size)
+            size = int(size)
         return NOISES[self.noise]((size, self.latent_dim), self.noise_seed)
 
-    def _gradients(self, loss, network):
-        return training.value_and_grad(
-            loss, network.trainable_variables, keep=network.non_trainable_variables, read=self.variables
+    def _descend(self, loss, network, optimizer):
+        """Take one step down the loss. loss: function to a tuple that begins with a scalar; returned is that tuple."""
+
+        def scaled():
+            values = loss()
+            return optimizer.scale_loss(values[0]), values
+
+        # What the scale is, on JAX, has to be read like the rest.
+        read = [*self.variables, *(optimizer.variables if _is_scaling(optimizer) else ())]
+        variables = network.trainable_variables
+        (_, values), gradients = training.value_and_grad(
+            scaled, variables, keep=network.non_trainable_variables, read=read
         )
+        _apply(optimizer, gradients, variables)
+        return values
+
+    def make_train_function(self, force=False):
+        # Keras calls it before every fit and every single batch, and goes on with the function that it already has.
+        self.require_trainable("generator", "discriminator")
+        return super().make_train_function(force)
+
+    def require_trainable(self, *names):
+        """Refuse to train networks of those names if they are frozen, or have changed since they were compiled."""
+        if not self.compiled:
+            raise ValueError("The GAN has no optimizers yet; compile it first.")
+        for name in names:
+            if not getattr(self, name).trainable_variables:
+                raise ValueError(
+                    f"The {name} is frozen and would learn nothing; set its trainable to True: while one network "
+                    "trains, a GAN leaves the other alone by itself."
+                )
+        if tuple(map(id, self.trainable_variables)) != self.compiled_for:
+            raise ValueError("Layers were frozen or thawed since the GAN was compiled; compile it again.")
 
     def generate(self, count, seed=0):
-        """Images from the generator as it is, in inference: float32 (count, ...), on noise from a seed of their own."""
-        noise = NOISES[self.noise]((count, self.latent_dim), seed)
-        return training.outputs(self.generator, noise).astype("float32")
+        """Images from the generator as it is, in inference, on noise from a seed of their own.
+
+        count: int, how many, 0 for none. Returns float32 (count, ...). Raises ValueError for any other count.
+
+        >>> GAN(generator(16), discriminator()).generate(3).shape
+        (3, 28, 28, 1)
+        """
+        if not require.is_whole(count) or count < 0:
+            raise ValueError(f"count is {count!r}; it must be a whole number from 0.")
+        noise = NOISES[self.noise]((max(int(count), 1), self.latent_dim), _python_seed(seed))
+        return training.outputs(self.generator, noise)[:count].astype("float32")
+
+    def save(self, *arguments, **options):
+        """Write the GAN to a file, as ``keras.Model.save`` does. Raises ValueError for a noise that it cannot keep."""
+        self.get_config()  # raises before Keras opens the file, which empties the one that was there
+        return super().save(*arguments, **options)
 
     def get_config(self):
         return super().get_config() | {
             "generator": keras.saving.serialize_keras_object(self.generator),
             "discriminator": keras.saving.serialize_keras_object(self.discriminator),
             "noise": self.noise,
+            **_noise_config(self.noise),
             "discriminator_steps": self.discriminator_steps,
             "seed": self.seed,
         }
 
     @classmethod
     def from_config(cls, config):
+        config = dict(config)
+        if "noise_function" in config:
+            _restore_noise(config["noise"], config.pop("noise_function"))
         networks = {
             name: keras.saving.deserialize_keras_object(config[name]) for name in ("generator", "discriminator")
         }
@@ -280,7 +341,8 @@ class GAN(training.CustomStep, keras.Model):
 
     def load_own_variables(self, store):
         for number, state in enumerate(training.random_states(self)):
-            state.assign(store[f"random_state_{number}"][...])
+            # Backends keep it in different types; in the narrowest, PyTorch's int32, the same bits stand for the seed.
+            state.assign(np.asarray(store[f"random_state_{number}"]).astype("uint32").astype(state.dtype))
 
     def check_data(self, x, batch_size, examples):
         """Refuse, before anything trains, what could not work or would train on nonsense.
@@ -298,28 +360,84 @@ class GAN(training.CustomStep, keras.Model):
                 f"{self.discriminator_steps} discriminator steps need as many examples in every batch, but one has "
                 f"{left}; choose another batch_size."
             )
-        values = ops.convert_to_numpy(x)
-        low, high = float(values.min()), float(values.max())
-        if not math.isfinite(low) or not math.isfinite(high):
-            raise ValueError("The data hold a value that is not finite; clean them first.")
-        self._check_range(low, high)
+        self._check_range(*_limits("data", ops.convert_to_numpy(x)))
+        if self.in_half_precision():
+            self._check_half_precision(ops.convert_to_numpy(x))
         drawn = tuple(NOISES[self.noise]((2, self.latent_dim), 0).shape)
         if drawn != (2, self.latent_dim):
             raise ValueError(f"The noise {self.noise!r} has shape {drawn} where (2, {self.latent_dim}) was asked for.")
 
     def _check_range(self, low, high):
-        lowest, highest = _reach(self.generator)
+        lowest, highest = self.reach
         slack = 1e-3 * (high - low)
         if low < lowest - slack or high > highest + slack:
             raise ValueError(
                 f"The data lie in [{low:g}, {high:g}], but the generator only reaches [{lowest:g}, {highest:g}]; "
                 "rescale the data or change the generator's last activation."
             )
-        if math.isfinite(highest) and lowest < 0 <= low:
+        if math.isfinite(highest) and lowest < -slack <= 0 <= low:
             raise ValueError(
                 f"The data lie in [{low:g}, {high:g}], but the generator's outputs in [{lowest:g}, {highest:g}]; "
                 "the discriminator would tell them apart by that. Rescale the data or change the last activation."
             )
+
+    def _check_half_precision(self, values):
+        """Refuse data on which the very first step would overflow: looked at are those with the largest values."""
+        sizes = np.abs(values.astype("float32")).reshape(len(values), -1).max(1)
+        with keras.StatelessScope():  # drops what batch norm would learn from it
+            answers = self.discriminator(ops.cast(values[sizes.argsort()[-32:]], "float32"), training=True)
+        if not np.isfinite(ops.convert_to_numpy(ops.cast(answers, "float32"))).all():
+            raise ValueError(
+                f"The data reach {sizes.max():g}, for which the discriminator's answer is not finite in float16; "
+                "rescale the data, or make the networks in float32 or mixed_bfloat16."
+            )
+
+
+class _Both(keras.optimizers.MultiOptimizer):
+    """Holds the state of both optimizers, for saving, for restarting and for JAX. Each is applied by itself.
+
+    Unlike Keras's own it takes those that scale their loss. owners: dict from an optimizer to its variables' ids.
+    """
+
+    def __init__(self, owners):
+        super().__init__(lambda variable: None)
+        self.owners = owners
+
+    def build(self, variables):
+        for optimizer, own in self._shares(variables):
+            if own and not optimizer.built:
+                optimizer.build(own)
+        keras.optimizers.Optimizer.build(self, variables)
+
+    @property
+    def variables(self):
+        return super().variables + [variable for optimizer in self.owners for variable in optimizer.variables]
+
+    def finalize_variable_values(self, variables):
+        for optimizer, own in self._shares(variables):
+            optimizer.finalize_variable_values(own)
+
+    def _shares(self, variables):
+        return [(one, [variable for variable in variables if id(variable) in ids]) for one, ids in self.owners.items()]
+
+
+def _is_scaling(optimizer):
+    return isinstance(optimizer, keras.optimizers.LossScaleOptimizer)
+
+
+def _scaling(optimizer):
+    return optimizer if _is_scaling(optimizer) else keras.optimizers.LossScaleOptimizer(optimizer)
+
+
+def _apply(optimizer, gradients, variables):
+    """Let an optimizer change variables. One that scales its loss skips gradients that are not finite."""
+    if not _is_scaling(optimizer) or keras.backend.backend() != "jax":
+        return optimizer.apply(gradients, variables)
+    # There, what is assigned inside of a branch is lost; this returns it.
+    values, state = ([variable.value for variable in some] for some in (variables, optimizer.variables))
+    new_values, new_state = optimizer.stateless_apply(state, gradients, values)
+    for variable, value in zip([*variables, *optimizer.variables], [*new_values, *new_state], strict=True):
+        variable.assign(value)
 
 
 # Not as a decorator, which the API page, made without Keras, could not look behind.
@@ -329,35 +447,60 @@ keras.saving.register_keras_serializable("coursekit")(GAN)
 # Measures of what comes out
 
 
-@functools.cache
 def judge(name):
     """The fixed classifier that images of a data set are measured with, trained once by ``tools/make_judges.py``.
 
-    name: ``"digits"`` or ``"cifar10"``. Returns a functional model from images in [0, 1] (batch, height, width,
-    channels) to a pair: features (batch, 64), what its last layer looks at, and logits (batch, 10).
-    Raises ValueError for another name, or a file that is not the one that was made.
+    name: ``"digits"`` or ``"cifar10"``. Returns a functional model, one of the caller's own, from images in [0, 1]
+    (batch, height, width, channels) to a pair: features (batch, 64), what its last layer looks at, and logits
+    (batch, 10), both float32. Raises ValueError for another name, or a file that is not the one that was made.
     """
     if name not in JUDGES:
         raise ValueError(f"There is no judge for {name!r}; choose one of {', '.join(JUDGES)}.")
     return weights.load(judge_network(data.IMAGE_SHAPES[name]), f"judge-{name}", JUDGES[name])
 
 
+_shared_judge = functools.cache(judge)  # for ``judged`` alone, since a model can be changed
+
+
 def judge_network(image_shape):
-    """The network behind ``judge``: three blocks of two convolutions, then 64 features and ten logits."""
-    x = inputs = keras.Input(image_shape)
+    """The network behind ``judge``: three blocks of two convolutions, then 64 features and ten logits.
+
+    It computes in float32 whatever the policy is: a measure must not hang on that.
+    """
+    x = inputs = keras.Input(image_shape, dtype="float32")
     for number in (16, 32, 64):
         for _ in range(2):
-            x = layers.Conv2D(number, 3, padding="same", use_bias=False)(x)
-            x = layers.ReLU()(layers.BatchNormalization(momentum=0.9)(x))
-        x = layers.MaxPooling2D()(x)
-    features = layers.GlobalAveragePooling2D(name="features")(x)
-    return keras.Model(inputs, [features, layers.Dense(10, name="logits")(features)])
+            x = layers.Conv2D(number, 3, padding="same", use_bias=False, dtype="float32")(x)
+            x = layers.BatchNormalization(momentum=0.9, dtype="float32")(x)
+            x = layers.ReLU(dtype="float32")(x)
+        x = layers.MaxPooling2D(dtype="float32")(x)
+    features = layers.GlobalAveragePooling2D(name="features", dtype="float32")(x)
+    return keras.Model(inputs, [features, layers.Dense(10, name="logits", dtype="float32")(features)])
 
 
 def judged(images, name):
-    """Features and classes of images, by the judge of that name: float32 (images, 64) and int64 (images,)."""
-    features, logits = training.outputs(judge(name), images)
-    return features, logits.argmax(-1)
+    """Features and classes of images, by the judge of that name.
+
+    images: (images, height, width, channels) in [0, 1]. name: as for ``judge``. Returns float32 (images, 64) and int64
+    (images,). Raises ValueError for images of another shape or range, or with a value that is not finite.
+
+    >>> features, classes = judged(np.zeros((3, 28, 28, 1)), "digits")
+    >>> features.shape, classes.shape
+    ((3, 64), (3,))
+    """
+    network, images = _shared_judge(name), np.asarray(images)
+    shape = data.IMAGE_SHAPES[name]
+    if images.shape[1:] != shape:
+        raise ValueError(
+            f"The images have shape {images.shape}; the judge of {name} takes (images, {', '.join(map(str, shape))})."
+        )
+    if len(images) == 0:
+        return np.zeros((0, 64), "float32"), np.zeros(0, "int64")
+    low, high = _limits("images", images)
+    if low < -1e-3 or high > 1 + 1e-3:
+        raise ValueError(f"The images lie in [{low:g}, {high:g}], but the judge knows those in [0, 1]; rescale them.")
+    features, logits = training.outputs(network, images)
+    return features, logits.argmax(-1).astype("int64")
 
 
 def frechet_distance(features, others):
@@ -374,7 +517,7 @@ def frechet_distance(features, others):
     12.0
     """
     features, others = (np.asarray(one, "float64") for one in (features, others))
-    if features.ndim != 2 or others.ndim != 2 or features.shape[1] != others.shape[1]:
+    if features.ndim != 2 or others.ndim != 2 or features.shape[1] != others.shape[1] or features.shape[1] == 0:
         raise ValueError(f"The features have shapes {features.shape} and {others.shape}; both need (examples, n).")
     if len(features) < 2 or len(others) < 2:
         raise ValueError("A covariance needs at least two examples.")
@@ -399,8 +542,10 @@ def variety(classes, num_classes=10):
     >>> variety([0, 1, 2, 3] * 5, num_classes=4)
     (4, 2.0)
     """
+    require.whole("num_classes", num_classes)
     classes = np.asarray(classes)
-    if classes.size == 0 or classes.min() < 0 or classes.max() >= num_classes:
+    whole = classes.ndim == 1 and classes.size > 0 and classes.dtype.kind in "iu"
+    if not whole or classes.min() < 0 or classes.max() >= num_classes:
         raise ValueError(f"classes must be numbers from 0 to {num_classes - 1}, at least one.")
     shares = np.bincount(classes, minlength=num_classes) / len(classes)
     present = shares[shares > 0]
@@ -412,25 +557,62 @@ def nearest(images, training_images):
 
     images, training_images: (images, height, width, channels). The distance is the root of the mean squared difference
     of the pixels. A generator that has learned its training images by heart comes nearer to them than new images do.
-    Raises ValueError for no images, or images of different shapes.
+    Where several are equally near, it is the first. Raises ValueError for no images, or images of different shapes, or
+    scales.
 
     >>> index, distance = nearest(np.ones((1, 2, 2, 1)), np.stack([np.zeros((2, 2, 1)), np.full((2, 2, 1), 0.5)]))
     >>> index.tolist(), distance.tolist()
     ([1], [0.5])
     """
-    if len(images) == 0 or len(training_images) == 0 or images.shape[1:] != training_images.shape[1:]:
+    flat, known = _require_alike(np.asarray(images), np.asarray(training_images))
+    index, distance = np.empty(len(flat), "int64"), np.empty(len(flat))
+    for position, few in enumerate(_near(flat, known)):
+        image, best = flat[position].astype("float64"), np.inf
+        for part in np.split(few, range(1000, len(few), 1000)):  # seldom more than one
+            squares = ((image - known[part]) ** 2).mean(1)
+            if squares.min() < best:
+                best, index[position] = squares.min(), part[squares.argmin()]
+        distance[position] = math.sqrt(best)
+    return index, distance
+
+
+def _require_alike(images, training_images):
+    """Two sets of images, flat, once they can be compared."""
+    for name, some in (("images", images), ("training images", training_images)):
+        if some.ndim == 0 or some.size == 0:
+            raise ValueError(f"There are no {name}: their shape is {some.shape}.")
+        _limits(name, some)
+    if images.shape[1:] != training_images.shape[1:]:
         raise ValueError(
             f"The images have shapes {images.shape} and {training_images.shape}; they must be of one kind."
         )
-    flat, known = (np.reshape(part, (len(part), -1)).astype("float32") for part in (images, training_images))
-    index = np.concatenate([_squares(flat[i : i + 100], known).argmin(1) for i in range(0, len(flat), 100)])
-    difference = flat.astype("float64") - known[index]
-    return index, np.sqrt((difference**2).mean(1))
+    whole = [some.dtype.kind in "iu" for some in (images, training_images)]
+    if whole[0] != whole[1]:
+        raise ValueError(
+            f"The images are {images.dtype}, the training images {training_images.dtype}; bring both to one scale."
+        )
+    return (np.reshape(some, (len(some), -1)) for some in (images, training_images))
 
 
-def _squares(some, known):
-    """Squared distances but for a constant in each row: (some, known)."""
-    return (known**2).sum(1) - 2 * some @ known.T
+def _near(flat, known):
+    """Yield, for every row, the indices of all that may be nearest, as far as float32 can tell.
+
+    In |a|^2 + |b|^2 - 2ab, which is fast, almost all cancels for near ones. A sum of n products is wrong by at most
+    about n times the precision, relative to the lengths (Higham 2002, section 3.1).
+    """
+    precision = (known.shape[1] + 8) * np.finfo("float32").eps
+    tiny = known.shape[1] * np.finfo("float32").tiny
+    with np.errstate(over="ignore", invalid="ignore"):  # where it overflows, all may be nearest
+        known = known.astype("float32", copy=False)
+        squares = (known**2).sum(1)
+        for start in range(0, len(flat), 100):
+            some = flat[start : start + 100].astype("float32")
+            lengths = np.sqrt((some**2).sum(1, keepdims=True)) + np.sqrt(squares)
+            error = precision * lengths**2 + tiny
+            distances = squares - 2 * some @ known.T
+            farthest = np.fmin.reduce(distances + error, axis=1, keepdims=True)
+            for row in ~(distances - error > farthest):
+                yield np.flatnonzero(row)
 
 
 def discriminator_loss(on_real, on_fake, label_smoothing=0.0):
@@ -442,6 +624,7 @@ def discriminator_loss(on_real, on_fake, label_smoothing=0.0):
     >>> round(float(discriminator_loss(ops.zeros((4, 1)), ops.zeros((4, 1)))), 4)
     1.3863
     """
+    on_real, on_fake = map(_single, (on_real, on_fake))
     right, wrong = -ops.mean(ops.log_sigmoid(on_real)), -ops.mean(ops.log_sigmoid(-on_real))
     return (1 - label_smoothing) * right + label_smoothing * wrong - ops.mean(ops.log_sigmoid(-on_fake))
 
@@ -452,25 +635,39 @@ def generator_loss(on_fake, loss="non_saturating"):
     >>> [round(float(generator_loss(ops.zeros((4, 1)), loss)), 4) for loss in LOSSES]
     [0.6931, -0.6931]
     """
+    on_fake = _single(on_fake)
     return -ops.mean(ops.log_sigmoid(on_fake)) if loss == "non_saturating" else ops.mean(ops.log_sigmoid(-on_fake))
+
+
+def _single(logits):
+    """Logits in float32 at least. One that float16 could not hold becomes the largest that it can, 65504."""
+    dtype = keras.backend.standardize_dtype(ops.convert_to_tensor(logits).dtype)
+    if dtype not in ("float16", "bfloat16"):
+        return logits
+    logits = ops.cast(logits, "float32")
+    return ops.clip(logits, -65504.0, 65504.0) if dtype == "float16" else logits
 
 
 def _share(answers):
     return ops.mean(ops.cast(answers, "float32"))
 
 
-def _smallest_map(image_shape, filters):
-    if len(image_shape) != 3 or not all(isinstance(n, numbers.Integral) and n > 0 for n in image_shape):
+def _sizes(image_shape, filters):
+    """Both as tuples of Python's integers, which Keras insists on, once they fit together."""
+    shape, filters = (tuple(sizes) if np.ndim(sizes) == 1 else (sizes,) for sizes in (image_shape, filters))
+    if len(shape) != 3 or not all(require.is_whole(n) and n > 0 for n in shape):
         raise ValueError(f"image_shape is {image_shape!r}; it must be (height, width, channels).")
     if not filters:
         raise ValueError("filters is empty; give the number of channels of at least one layer.")
+    for number in filters:
+        require.whole("filters", number)
     factor = 2 ** len(filters)
-    if image_shape[0] % factor or image_shape[1] % factor:
+    if shape[0] % factor or shape[1] % factor:
         raise ValueError(
-            f"Images of {image_shape[0]}x{image_shape[1]} cannot be halved {len(filters)} times, once for each entry "
+            f"Images of {shape[0]}x{shape[1]} cannot be halved {len(filters)} times, once for each entry "
             f"of filters; make both sides multiples of {factor}, or give fewer filters."
         )
-    return image_shape[0] // factor, image_shape[1] // factor
+    return tuple(map(int, shape)), tuple(map(int, filters))
 
 
 def _require_pair(generator, discriminator):
@@ -496,18 +693,94 @@ def _require_pair(generator, discriminator):
 
 
 def _require_noise(noise):
-    if noise not in NOISES:
+    if not isinstance(noise, str) or noise not in NOISES:
         raise ValueError(
             f"noise is {noise!r}; it must be one of {', '.join(map(repr, NOISES))}, or be added to NOISES."
         )
 
 
-def _reach(model):
-    """The smallest and the largest number that the last activation lets through, infinite where it has no end."""
-    shaping = layers.Reshape, layers.Flatten, layers.Permute
-    last = next((layer for layer in reversed(model.layers) if not isinstance(layer, shaping)), None)
-    activation = getattr(last, "activation", None) or (lambda x: x)
-    grid = np.concatenate([np.linspace(-1e4, 1e4, 5), np.linspace(-10, 10, 201)]).astype("float32")
-    values = ops.convert_to_numpy(activation(ops.convert_to_tensor(grid)))
+def _noise_config(noise):
+    """What a file has to know of a noise beside its name: nothing if it comes with the course."""
+    function = NOISES[noise]
+    if function is _BUILT_IN.get(noise):
+        return {}
+    if keras.saving.get_registered_object(keras.saving.get_registered_name(function)) is not function:
+        raise ValueError(
+            f"The noise {noise!r} is a function that a file cannot keep; define it under "
+            "@keras.saving.register_keras_serializable(), there and where the file is loaded, or use save_weights."
+        )
+    return {"noise_function": keras.saving.serialize_keras_object(function)}
+
+
+def _restore_noise(noise, config):
+    function = keras.saving.deserialize_keras_object(config)
+    if NOISES.setdefault(noise, function) is not function:
+        raise ValueError(
+            f"NOISES[{noise!r}] is another function than {function.__name__}, which the file names; set it to that one."
+        )
+
+
+def _python_seed(seed):
+    """A seed as Keras takes it: a Python integer, or None, or something that has a state."""
+    if require.is_whole(seed):
+        return int(seed)
+    if seed is not None and not isinstance(seed, keras.random.SeedGenerator):
+        raise ValueError(f"seed is {seed!r}; it must be a whole number.")
+    return seed
+
+
+def _limits(name, values):
+    """The smallest and the largest of some values. Raises ValueError unless they are finite numbers."""
+    if values.dtype.kind in "OSUcMm":
+        raise ValueError(f"The {name} are of type {values.dtype}; give real numbers.")
     low, high = float(values.min()), float(values.max())
-    return (low if low > -1e3 else -math.inf), (high if high < 1e3 else math.inf)
+    if not math.isfinite(low) or not math.isfinite(high):
+        raise ValueError(f"The {name} hold a value that is not finite; clean them first.")
+    return low, high
+
+
+def _in_half_precision(model):
+    return any(
+        _in_half_precision(layer) if isinstance(layer, keras.Model) else layer.compute_dtype == "float16"
+        for layer in model.layers
+    )
+
+
+def _reach(model):
+    """The smallest and the largest number that a model can answer, infinite where there is no end or it is not known.
+
+    It is measured: what follows the last layer with weights, which may put out anything, is shown numbers up to a
+    hundred, then up to ten thousand. What has still grown in between has no end.
+    """
+    last = next((layer for layer in reversed(model.layers) if layer.weights), None)
+    try:
+        rest = _after(last, model)
+    except (AttributeError, ValueError):  # no layers that could be told apart, or the answer hangs on others, too
+        return -math.inf, math.inf
+    # What a layer of one's own calls its activation may be anywhere in it.
+    activation = getattr(last, "activation", None) if type(last).__module__.startswith("keras.") else None
+    (low, high), (lowest, highest) = (
+        _range_up_to(limit, last.output.shape[1:], lambda x: rest(activation(x) if activation else x))
+        for limit in (100, 10_000)
+    )
+    grown = 0.05 * (highest - lowest)
+    return (-math.inf if low - lowest > grown else lowest), (math.inf if highest - high > grown else highest)
+
+
+def _after(last, model):
+    """What a model does with the output of one of its layers, a function."""
+    if isinstance(model, keras.Sequential):
+        following = model.layers[model.layers.index(last) + 1 :]
+        return lambda x: functools.reduce(lambda x, layer: layer(x), following, x)
+    return (lambda x: x) if last.output is model.output else keras.Model(last.output, model.output)
+
+
+def _range_up_to(limit, shape, function):
+    """The smallest and the largest of a function's answers to maps of one number each, and of mixed ones."""
+    far = np.geomspace(4, limit, 16)
+    grid = np.concatenate([-far, np.linspace(-4, 4, 81), far]).astype("float32")
+    shape = [size or 4 for size in shape]
+    alike = grid.reshape(-1, *[1] * len(shape)) * np.ones(shape, "float32")
+    mixed = np.random.default_rng(0).choice(grid, (8, *shape))
+    answers = ops.convert_to_numpy(function(ops.convert_to_tensor(np.concatenate([alike, mixed]))))
+    return float(answers.min()), float(answers.max())

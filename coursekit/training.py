@@ -188,7 +188,8 @@ def _seed_layers(model, seed):
     """
     states = random_states(model)
     for state, own_seed in zip(states, np.random.SeedSequence(seed).generate_state(len(states)), strict=True):
-        state.assign([own_seed, 0])
+        # As uint32 first: PyTorch keeps the same bits in an int32.
+        state.assign(np.array([own_seed, 0], "uint32").astype(state.dtype))
 
 
 def random_states(model):

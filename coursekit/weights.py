@@ -12,12 +12,28 @@ FOLDER = pathlib.Path(__file__).parent / "assets"
 def save(model, name):
     """Round a model's weights to half precision, in place, and write them to the package.
 
-    Returns the file's checksum, which ``load`` wants to see.
+    Returns the file's checksum, which ``load`` wants to see. Raises ValueError for a weight that half precision cannot
+    hold; then the model and the file stay as they were.
     """
-    model.set_weights([weight.astype("float16") for weight in model.get_weights()])
-    arrays = {str(number): weight.astype("float16") for number, weight in enumerate(model.get_weights())}
-    np.savez_compressed(FOLDER / f"{name}.npz", **arrays)
-    return data.sha256(FOLDER / f"{name}.npz")
+    halves = [_half(variable) for variable in model.weights]
+    path = FOLDER / f"{name}.npz"
+    partial = path.with_suffix(".part")
+    with open(partial, "wb") as file:
+        np.savez_compressed(file, **{str(number): half for number, half in enumerate(halves)})
+    partial.replace(path)
+    model.set_weights(halves)
+    return data.sha256(path)
+
+
+def _half(variable):
+    values = variable.numpy()
+    peak = float(np.abs(values).max(initial=0))
+    if not peak < 65520:  # from here on, rounding gives infinity; and NaN
+        raise ValueError(
+            f"The weight {variable.path} reaches {peak:g}, but half precision ends at 65504; train a model again whose "
+            "weights stay finite and below."
+        )
+    return values.astype("float16")
 
 
 def load(model, name, sha256):

@@ -325,6 +325,163 @@ def test_looking_at_images_does_not_change_the_training():
     assert same(state(one), state(other))
 
 
+# Frozen networks
+
+
+@pytest.mark.parametrize("name", ["generator", "discriminator"])
+@pytest.mark.parametrize("recompiled", [False, True])
+def test_a_frozen_network_is_refused(name, recompiled):
+    model = compiled(small_gan())
+    model.train_on_batch(points(8))
+    getattr(model, name).trainable = False
+    if recompiled:
+        compiled(model)
+    part = model.generator_step if name == "generator" else model.discriminator_step
+    for train in (model.fit, model.train_on_batch, lambda x: part(8 if name == "generator" else x)):
+        with pytest.raises(
+            ValueError, match=f"The {name} is frozen and would learn nothing; set its trainable to True"
+        ):
+            train(points(8))
+    getattr(model, name).trainable = True
+    if recompiled:
+        with pytest.raises(
+            ValueError, match="Layers were frozen or thawed since the GAN was compiled; compile it again"
+        ):
+            model.fit(points(8), verbose=0)
+        compiled(model)
+    before = state(getattr(model, name))
+    model.train_on_batch(points(8))
+    assert not same(state(getattr(model, name)), before)
+
+
+def test_a_layer_frozen_before_compiling_stays_and_afterwards_is_refused():
+    model = small_gan()
+    model.generator.layers[0].trainable = False
+    compiled(model)
+    frozen, free = (state(layer) for layer in model.generator.layers)
+    model.fit(points(32), verbose=0)
+    assert same(state(model.generator.layers[0]), frozen)
+    assert not same(state(model.generator.layers[1]), free)
+    model.discriminator.layers[0].trainable = False
+    with pytest.raises(ValueError, match="compile it again"):
+        model.fit(points(32), verbose=0)
+
+
+def test_a_gan_that_is_not_compiled_says_so():
+    with pytest.raises(ValueError, match="The GAN has no optimizers yet; compile it first"):
+        small_gan().generator_step(4)
+
+
+# Half precision
+
+
+@pytest.fixture
+def policy():
+    before = keras.config.dtype_policy()
+    yield keras.config.set_dtype_policy
+    keras.config.set_dtype_policy(before)
+
+
+@pytest.mark.parametrize("name", ["mixed_float16", "mixed_bfloat16"])
+def test_a_gan_trains_in_mixed_precision(policy, name):
+    policy(name)
+    model = dcgan()
+    assert [layer.compute_dtype for layer in model.generator.layers[1:]] == [name.removeprefix("mixed_")] * 8
+    before = state(model.discriminator) + state(model.generator)
+    for step in range(4):  # in the first, what one logit's bias gets from real and fake data cancels
+        logs = model.train_on_batch(images(16, seed=step), return_dict=True)
+    assert np.isfinite([*logs.values()]).all()
+    assert logs["d_loss"] == pytest.approx(np.log(4), abs=0.2)
+    after = state(model.discriminator) + state(model.generator)
+    assert np.isfinite(np.concatenate([values.ravel() for values in after])).all()
+    assert not any(np.array_equal(old, new) for old, new in zip(before, after, strict=True))
+    assert model.generate(2).dtype == "float32"
+
+
+def twins(policy, **options):
+    """The same GAN in float32 and in mixed_float16."""
+    pair = []
+    for name in ("float32", "mixed_float16"):
+        policy(name)
+        pair.append(compiled(small_gan(), **options))
+    return pair
+
+
+def test_gradients_too_small_for_float16_arrive(policy, fixed_noise):
+    moves = []
+    for model in twins(policy, loss="minimax", rate=1e7):
+        bias = model.discriminator.layers[-1].bias
+        bias.assign(bias - 19)  # certain of every fake: the gradient at its answer is 1e-9, and 6e-8 is the smallest
+        before = state(model.generator)
+        model.draw_noise = lambda size: noise_table()[:size, :LATENT]
+        model.generator_step(16)
+        moves.append([new - old for old, new in zip(before, state(model.generator), strict=True)])
+    for in_single, in_half in zip(*moves, strict=True):
+        assert np.abs(in_single).max() > 1e-4
+        assert_allclose(in_half, in_single, rtol=0.1, atol=0.02 * np.abs(in_single).max())
+
+
+def test_gradients_too_large_for_float16_are_skipped_until_the_scale_fits(policy):
+    policy("mixed_float16")
+    model = compiled(small_gan())
+    model.d_optimizer.dynamic_scale.assign(2.0**40)
+    start = state(model.discriminator)
+    logs = model.train_on_batch(points(16), return_dict=True)
+    assert same(state(model.discriminator), start)
+    assert float(numpy(model.d_optimizer.dynamic_scale)) == 2.0**39
+    assert np.isfinite([*logs.values()]).all()
+    for step in range(30):
+        model.train_on_batch(points(16, step))
+    assert not same(state(model.discriminator), start)
+    assert np.isfinite(np.concatenate([values.ravel() for values in state(model)])).all()
+    assert 2.0**10 < float(numpy(model.d_optimizer.dynamic_scale)) < 2.0**30
+    assert float(numpy(model.g_optimizer.dynamic_scale)) == 2.0**15
+
+
+def test_the_scale_of_the_loss_is_saved_and_restarted(policy, tmp_path):
+    policy("mixed_float16")
+    model = compiled(small_gan())
+    start = model.get_weights()
+    model.g_optimizer.dynamic_scale.assign(512.0)
+    model.save(tmp_path / "gan.keras")
+    loaded = keras.saving.load_model(tmp_path / "gan.keras")
+    assert [float(numpy(one.dynamic_scale)) for one in (loaded.d_optimizer, loaded.g_optimizer)] == [2.0**15, 512]
+    for each in (model, loaded):
+        each.generator_step(16)
+    assert same(state(model), state(loaded))
+    training.restart(model, start)
+    assert float(numpy(model.g_optimizer.dynamic_scale)) == 2.0**15
+
+
+def test_data_too_large_for_float16_are_refused_and_in_bfloat16_not(policy):
+    far = 1e6 * points(8)
+    for name in ("float32", "mixed_bfloat16"):
+        policy(name)
+        compiled(small_gan()).check_data(far, 8, 8)
+    policy("mixed_float16")
+    compiled(small_gan()).check_data(points(8), 8, 8)
+    with pytest.raises(
+        ValueError, match=r"The data reach .*e\+06, for which the discriminator's answer is not finite in"
+    ):
+        compiled(small_gan()).fit(far, verbose=0)
+
+
+def test_losses_of_answers_in_half_precision_are_finite_and_single():
+    answers = np.array([[np.inf], [-np.inf], [70.0], [0.1]], "float16")
+    losses = [
+        gan.discriminator_loss(answers, answers),
+        gan.generator_loss(answers),
+        gan.generator_loss(answers, "minimax"),
+    ]
+    assert [keras.backend.standardize_dtype(loss.dtype) for loss in losses] == ["float32"] * 3
+    assert np.isfinite([numpy(loss) for loss in losses]).all()
+    assert numpy(gan.generator_loss(answers)) == pytest.approx(
+        (65504 + np.log1p(np.exp(-float(np.float16(0.1))))) / 4, rel=1e-6
+    )
+    in_bfloat16 = ops.cast(np.array([[300.0], [1.0]]), "bfloat16")
+    assert numpy(gan.generator_loss(-in_bfloat16)) == pytest.approx((300 + np.log1p(np.e)) / 2, rel=1e-6)
+
+
 # Fitting, saving, going on
 
 
@@ -385,6 +542,75 @@ def test_a_loaded_gan_goes_on_as_the_saved_one_would(tmp_path, suffix):
     for each in (model, loaded):
         each.fit(points(96), epochs=2, shuffle=False, verbose=0)
     assert same(state(model), state(loaded))
+
+
+# Saving where the noise is one's own
+
+COIN = """
+import keras
+from coursekit import gan
+
+@keras.saving.register_keras_serializable("tests")
+def coin(shape, seed):
+    return keras.ops.sign(keras.random.normal(shape, seed=seed))
+"""
+LOAD = """
+import sys
+import numpy as np
+import coin
+from coursekit import gan
+model = coin.keras.saving.load_model("gan.keras")
+again = gan.GAN(model.generator, model.discriminator, noise="coin")  # loading has made it known
+before = model.generate(5)
+again.set_weights([0 * weights for weights in again.get_weights()])
+again.load_weights("gan.weights.h5")
+np.savez("made.npz", before, again.generate(5), model.draw_noise(4))
+"""
+
+
+def registered_coin():
+    names = {}
+    exec(COIN, names)
+    return names["coin"]
+
+
+def test_a_registered_noise_is_loaded_in_another_process(tmp_path, monkeypatch):
+    monkeypatch.setitem(gan.NOISES, "coin", registered_coin())
+    model = compiled(small_gan(noise="coin"))
+    model.draw_noise(4)
+    model.save(tmp_path / "gan.keras")
+    model.save_weights(tmp_path / "gan.weights.h5")
+    (tmp_path / "coin.py").write_text(COIN)
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(ROOT), *sys.path])}
+    subprocess.run([sys.executable, "-c", LOAD], check=True, cwd=tmp_path, env=environment)
+    with np.load(tmp_path / "made.npz") as made:
+        for there in (made["arr_0"], made["arr_1"]):
+            assert_allclose(there, model.generate(5), rtol=1e-5, atol=1e-6)
+        assert_array_equal(made["arr_2"], model.draw_noise(4))
+
+
+def test_a_noise_that_a_file_cannot_keep_is_refused_and_the_old_file_stays(tmp_path, monkeypatch):
+    path = tmp_path / "gan.keras"
+    small_gan().save(path)
+    before = path.read_bytes()
+    monkeypatch.setitem(gan.NOISES, "coin", lambda shape, seed: ops.sign(keras.random.normal(shape, seed=seed)))
+    monkeypatch.setitem(gan.NOISES, "normal", lambda shape, seed: ops.zeros(shape))  # not the one of the course
+    for name in ("coin", "normal"):
+        model = small_gan(noise=name)
+        with pytest.raises(
+            ValueError, match=rf"The noise '{name}' is a function that a file cannot keep; define it under"
+        ):
+            model.save(path)
+        model.save_weights(tmp_path / "gan.weights.h5")
+    assert path.read_bytes() == before
+
+
+def test_a_noise_of_the_same_name_is_not_taken_for_the_saved_one(tmp_path, monkeypatch):
+    monkeypatch.setitem(gan.NOISES, "coin", registered_coin())
+    small_gan(noise="coin").save(tmp_path / "gan.keras")
+    monkeypatch.setitem(gan.NOISES, "coin", lambda shape, seed: ops.ones(shape))
+    with pytest.raises(ValueError, match=r"NOISES\['coin'\] is another function than coin, which the file names"):
+        keras.saving.load_model(tmp_path / "gan.keras")
 
 
 class Interrupted(Exception):
@@ -511,21 +737,74 @@ def test_variety_of_one_class_and_of_all():
     assert gan.variety([0] * 990 + [1] * 10)[0] == 2
 
 
-@given(st.integers(0, 1000), st.integers(1, 6), st.integers(1, 6))
-def test_nearest_is_the_loop(seed, count, known):
-    some, training_images = images(count, (3, 2, 1), seed), images(known, (3, 2, 1), seed + 1)
+def brute_force(some, known):
+    """Index and distance of the nearest, the first of equals, in float64."""
+    some, known = (np.reshape(part, (len(part), -1)).astype("float64") for part in (some, known))
+    squares = [((image - known) ** 2).mean(1) for image in some]
+    return [row.argmin() for row in squares], [np.sqrt(row.min()) for row in squares]
+
+
+@given(
+    st.integers(0, 1000),
+    *[st.integers(1, 6)] * 2,
+    st.sampled_from([0, 1, 1e3, -1e6]),
+    st.sampled_from([1e-30, 1e-7, 1, 255, 1e22]),
+    st.sampled_from(["float32", "float64", "uint8"]),
+)
+def test_nearest_is_the_loop_in_float64_and_finds_every_copy(seed, count, known, offset, scale, dtype):
+    with np.errstate(invalid="ignore"):  # uint8 of anything
+        training_images = (offset + scale * images(known, (3, 2, 1), seed)).astype(dtype)
+        fresh = (offset + scale * images(count, (3, 2, 1), seed + 1)).astype(dtype)
+    some = np.concatenate([fresh, training_images])
     index, distance = gan.nearest(some, training_images)
-    for image, i, d in zip(some, index, distance, strict=True):
-        distances = [np.sqrt(np.mean((image - other) ** 2)) for other in training_images]
-        assert d == pytest.approx(min(distances), abs=1e-6)
-        assert distances[i] == pytest.approx(min(distances), abs=1e-6)
+    expected = brute_force(some, training_images)
+    assert_array_equal(index, expected[0])
+    assert_array_equal(distance, expected[1])
+    assert_array_equal(distance[count:], 0)
+    assert (index.dtype, distance.dtype) == ("int64", "float64")
+
+
+def test_nearest_is_the_loop_for_many_that_float32_cannot_tell_apart():
+    known = 1 + 1e-9 * images(2500, (2, 1, 1))[..., :1].astype("float64")
+    some = known[[2400, 1700, 3]]
+    index, distance = gan.nearest(some, known)
+    assert_array_equal(index, [2400, 1700, 3])
+    assert_array_equal(distance, 0)
+
+
+def test_nearest_leaves_few_to_look_at_twice():
+    digits = data.load("digits").x_train
+    flat = digits.reshape(len(digits), -1)
+    assert max(map(len, gan._near(flat[:200] + np.float32(0.1), flat))) < 10
 
 
 def test_nearest_finds_what_was_copied():
     digits = data.load("digits").x_train
     index, distance = gan.nearest(digits[[5, 77, 3999]], digits)
     assert index.tolist() == [5, 77, 3999]
-    assert_allclose(distance, 0, atol=1e-6)
+    assert_array_equal(distance, 0)
+
+
+@pytest.mark.parametrize("name", ["mixed_float16", "mixed_bfloat16", "float64"])
+def test_what_is_judged_does_not_hang_on_the_policy(policy, name):
+    some = images(5, (28, 28, 1))
+    expected = gan.judged(some, "digits")
+    gan._shared_judge.cache_clear()
+    policy(name)
+    for _ in range(2):
+        features, classes = gan.judged(some, "digits")
+        assert (features.dtype, classes.dtype) == ("float32", "int64")
+        assert_array_equal(features, expected[0])
+        assert_array_equal(classes, expected[1])
+        policy("float32")
+
+
+def test_nobody_changes_the_judge_of_others():
+    expected, _ = gan.judged(images(2, (28, 28, 1)), "digits")
+    mine = gan.judge("digits")
+    mine.set_weights([0 * weights for weights in mine.get_weights()])
+    assert_array_equal(gan.judged(images(2, (28, 28, 1)), "digits")[0], expected)
+    assert np.abs(gan.judge("digits").get_weights()[0]).max() > 0
 
 
 def test_the_judge_of_digits_knows_digits():
@@ -587,6 +866,37 @@ def test_an_unknown_judge_is_refused():
         (lambda: small_gan(discriminator_steps=0), "discriminator_steps is 0; it must be a whole number from 1"),
         (lambda: compiled(small_gan(), loss="wasserstein"), "loss is 'wasserstein'; it must be one of"),
         (lambda: compiled(small_gan(), label_smoothing=0.5), "label_smoothing is 0.5; it must be from 0"),
+        (lambda: compiled(small_gan(), label_smoothing="a"), "label_smoothing is a; it must be from 0"),
+        (lambda: gan.generator(4, (8, 8, 1), (4, 0)), "filters is 0; it must be a whole number from 1"),
+        (lambda: gan.generator(4, (8, 8, True)), "image_shape is (8, 8, True); it must be"),
+        (lambda: gan.GAN(dense(3, 2), dense(2, 1), seed=1.5), "seed is 1.5; it must be a whole number"),
+        (lambda: small_gan(noise=np.ones(3)), "it must be one of 'normal', 'uniform', or be added"),
+        (lambda: small_gan().generate(-1), "count is -1; it must be a whole number from 0"),
+        (lambda: small_gan().generate(2, "x"), "seed is 'x'; it must be a whole number"),
+        (lambda: compiled(small_gan()).generator_step(0), "size is 0; it must be a whole number from 1"),
+        (lambda: compiled(small_gan()).generator_step(2.5), "size is 2.5; it must be a whole number from 1"),
+        (lambda: compiled(small_gan()).discriminator_step(points(0)), "size is 0; it must be a whole number from 1"),
+        (lambda: compiled(small_gan()).fit(points(4), batch_size=0), "batch_size is 0; it must be a whole number from"),
+        (lambda: small_gan().fit(np.float32(3)), "x is a float32; give an array (examples, ...)"),
+        (lambda: small_gan().fit(points(4).astype(str)), "The data are of type <U32; give real numbers"),
+        (lambda: small_gan().fit(points(4).astype(complex)), "The data are of type complex128; give real numbers"),
+        (lambda: gan.variety(np.zeros(0, int)), "classes must be numbers from 0 to 9, at least one"),
+        (lambda: gan.variety([0.5]), "classes must be numbers from 0 to 9, at least one"),
+        (lambda: gan.variety([[1]]), "classes must be numbers from 0 to 9, at least one"),
+        (lambda: gan.variety([0], 0), "num_classes is 0; it must be a whole number from 1"),
+        (lambda: gan.nearest(images(2)[:0], images(2)), "There are no images: their shape is (0, 8, 8, 1)"),
+        (lambda: gan.nearest(images(2), images(2)[:0]), "There are no training images"),
+        (lambda: gan.nearest(bright(np.nan), images(2)), "The images hold a value that is not finite"),
+        (lambda: gan.nearest(images(2), bright(np.inf)), "The training images hold a value that is not finite"),
+        (
+            lambda: gan.nearest(bright(255).astype("uint8"), images(2)),
+            "The images are uint8, the training images float",
+        ),
+        (lambda: gan.frechet_distance(np.ones((3, 0)), np.ones((3, 0))), "both need (examples, n)"),
+        (lambda: gan.judged(bright(1), "digits"), "The images have shape (8, 8, 8, 1); the judge of digits takes"),
+        (lambda: gan.judged(digits_of("uint8", 255), "digits"), "The images lie in [255, 255], but the judge knows"),
+        (lambda: gan.judged(digits_of("float32", np.nan), "digits"), "The images hold a value that is not finite"),
+        (lambda: gan.judged(digits_of("float32", -1), "digits"), "The images lie in [-1, -1], but the judge knows"),
     ],
 )
 def test_what_cannot_work_gets_one_sentence(call, message):
@@ -594,6 +904,36 @@ def test_what_cannot_work_gets_one_sentence(call, message):
         call()
     assert message in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def digits_of(dtype, value):
+    return np.full((2, 28, 28, 1), value, dtype)
+
+
+def test_integers_of_numpy_are_integers(tmp_path):
+    one, two, four, eight = map(np.int64, (1, 2, 4, 8))
+    networks = gan.generator(four, np.array([8, 8, 1]), np.array([4, 3])), gan.discriminator((eight, eight, one), [two])
+    assert (networks[0].output_shape, networks[1].input_shape) == ((None, 8, 8, 1),) * 2
+    model = gan.GAN(dense(LATENT, WIDTH), dense(WIDTH, 1), discriminator_steps=two, seed=four)
+    model.compile("adam", "adam", label_smoothing=np.float32(0.1), jit_compile=False)
+    model.fit(points(8), batch_size=four, verbose=0)
+    model.generator_step(two)
+    assert_array_equal(model.generate(two, seed=four), model.generate(2, seed=4))
+    model.save(tmp_path / "gan.keras")
+    assert_array_equal(keras.saving.load_model(tmp_path / "gan.keras").generate(two), model.generate(2))
+    assert gan.variety(np.zeros(3, "uint8"), two) == (1, 0.0)
+
+
+def test_none_and_one_are_numbers_too():
+    model = compiled(small_gan())
+    assert (model.generate(0).shape, model.generate(0).dtype) == ((0, WIDTH), "float32")
+    assert np.isfinite([*model.fit(points(1), verbose=0).history.values()]).all()
+    ones = digits_of("uint8", 1)
+    features, classes = gan.judged(ones[:0], "digits")
+    assert (features.shape, classes.shape) == ((0, 64), (0,))
+    assert (features.dtype, classes.dtype) == ("float32", "int64")
+    assert_array_equal(gan.judged(ones, "digits")[0], gan.judged(ones.astype("float32"), "digits")[0])
+    assert gan.nearest(images(1), images(1))[0].tolist() == [0]
 
 
 def of_two_inputs():
@@ -635,6 +975,70 @@ def test_data_within_reach_of_the_activation_are_taken(activation):
         activation
     ]
     gan.GAN(made, dense(2, 1)).check_data(np.linspace(low, high, 8).reshape(4, 2), 4, 4)
+
+
+def of_ops(function, activation=None):
+    inputs = keras.Input((3,))
+    return keras.Model(inputs, function(layers.Dense(2, activation=activation)(inputs)))
+
+
+def of_layers(*more):
+    return keras.Sequential([keras.Input((3,)), layers.Dense(2), *more])
+
+
+def of_two_branches():
+    inputs = keras.Input((3,))
+    return keras.Model(inputs, layers.Dense(2, activation="tanh")(inputs) + layers.Dense(2)(inputs))
+
+
+@keras.saving.register_keras_serializable("tests")
+class Inner(layers.Layer):
+    """Has an activation, but not in the end."""
+
+    def __init__(self):
+        super().__init__()
+        self.activation, self.dense = keras.activations.tanh, layers.Dense(2)
+
+    def build(self, shape):
+        self.dense.build(shape)
+
+    def call(self, x):
+        return self.dense(self.activation(x))
+
+
+@pytest.mark.parametrize(
+    ("make", "expected"),
+    [
+        (lambda: of_ops(lambda x: (x + 1) / 2, "tanh"), (0, 1)),
+        (lambda: of_ops(lambda x: 255 * ops.sigmoid(x)), (0, 255)),
+        (lambda: of_ops(ops.exp), (0, np.inf)),
+        (lambda: of_layers(layers.Activation("tanh"), layers.Rescaling(0.5, 0.5)), (0, 1)),
+        (lambda: of_layers(layers.Rescaling(1 / 127.5)), (-np.inf, np.inf)),
+        (lambda: of_layers(layers.Softmax()), (0, 1)),
+        (lambda: of_layers(layers.ReLU(6)), (0, 6)),
+        (lambda: of_layers(layers.BatchNormalization()), (-np.inf, np.inf)),
+        (of_two_branches, (-np.inf, np.inf)),
+        (lambda: keras.Sequential([keras.Input((2,)), Inner()]), (-np.inf, np.inf)),
+        (lambda: keras.Sequential([keras.Input((2,)), layers.Activation("tanh")]), (-np.inf, np.inf)),
+    ],
+)
+def test_what_a_generator_reaches_is_measured(make, expected):
+    assert gan._reach(make()) == pytest.approx(expected, abs=1e-5)
+
+
+def test_a_range_made_by_ops_is_taken_and_data_outside_of_it_refused():
+    model = compiled(gan.GAN(of_ops(lambda x: (x + 1) / 2, "tanh"), dense(2, 1)))
+    model.fit(images(8, (2,)), verbose=0)
+    with pytest.raises(ValueError, match=r"The data lie in \[-1, 1\], but the generator only reaches \[0, 1\]"):
+        model.fit(2 * images(8, (2,)) - 1, verbose=0)
+
+
+def test_a_probability_by_ops_is_no_logit_and_a_mean_of_logits_is_one():
+    with pytest.raises(ValueError, match="it must answer a logit"):
+        gan.GAN(dense(3, 2), keras.Sequential([keras.Input((2,)), layers.Dense(1), layers.Activation("sigmoid")]))
+    patches = keras.Input((8, 8, 1))
+    answer = layers.GlobalAveragePooling2D()(layers.Conv2D(1, 3)(patches))
+    gan.GAN(gan.generator(4, (8, 8, 1), (3,)), keras.Model(patches, answer))
 
 
 def test_one_optimizer_for_both_is_refused():
