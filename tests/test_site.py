@@ -97,6 +97,14 @@ def test_it_takes_nothing_from_elsewhere(site, name):
     assert [url for url in loaded if is_external(url)] == []
 
 
+def test_a_class_shows_what_it_is_made_with(site):
+    page = BeautifulSoup((site.html / "api.html").read_text("utf-8"), "html.parser")
+    signatures = {tag["id"]: tag.get_text().strip() for tag in page.select("dt.sig[id]")}
+    made = signatures["coursekit.normalization.BatchNormalization"]
+    assert "BatchNormalization(axis=-1, momentum=0.99, epsilon=0.001, **layer_options)" in made
+    assert not [name for name, text in signatures.items() if "*args" in text or "<" in text]
+
+
 def test_no_source_file_is_published(site):
     assert [path.name for path in (site.html / "_static").rglob("*") if path.suffix in (".py", ".toml", ".pyc")] == []
 
