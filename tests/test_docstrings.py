@@ -22,6 +22,7 @@ MODULES = [
 EXAMPLES = [test for module in MODULES for test in doctest.DocTestFinder(exclude_empty=True).find(module)]
 
 
+@pytest.mark.only_on("tensorflow")  # they show how to call what is tested on both
 @pytest.mark.parametrize("example", [test for test in EXAMPLES if test.examples], ids=lambda test: test.name)
 def test_example(example, monkeypatch):
     for variable in ("COURSEKIT_PROFILE", "COURSEKIT_DATA", "COURSEKIT_RECORD", "COURSEKIT_RESUME"):
