@@ -484,15 +484,14 @@ def test_the_field_of_an_enlarged_image(interpolation, times):
 @pytest.mark.parametrize(("length", "strides"), [(1, 2), (2, 2), (3, 2), (4, 2), (5, 3), (3, 1)])
 def test_the_field_of_a_transposed_convolution(length, strides, padding):
     stack = [layers.Conv1D(1, 3, 2, "same"), layers.Conv1DTranspose(1, length, strides, padding), layers.Conv1D(1, 2)]
-    model = sequential(*stack, shape=(60, 1))
+    model = keras.Sequential([keras.Input((60, 1)), *stack])
     assert field_of(model) == felt(model)
 
 
 @pytest.mark.parametrize("padding", ["same", "valid"])
 def test_the_field_of_a_dilated_transposed_convolution(padding):
-    model = sequential(
-        layers.AveragePooling1D(2), layers.Conv1DTranspose(1, 3, 1, padding, dilation_rate=2), shape=(60, 1)
-    )
+    spread = layers.Conv1DTranspose(1, 3, 1, padding, dilation_rate=2)
+    model = keras.Sequential([keras.Input((60, 1)), layers.AveragePooling1D(2), spread])
     assert field_of(model) == felt(model) == 10
 
 

@@ -119,8 +119,7 @@ def test_a_normalization_stands_between_a_convolution_and_its_relu():
 
 @pytest.fixture(scope="module")
 def network():
-    with keras.StatelessScope(initialize_variables=False):  # draws no weights
-        return inception.googlenet(auxiliary=False)
+    return cost.undrawn(inception.googlenet)(auxiliary=False)
 
 
 @pytest.fixture(scope="module")
@@ -163,8 +162,7 @@ def test_googlenet_around_its_modules(network):
 
 
 def test_auxiliary_classifiers_of_googlenet():
-    with keras.StatelessScope(initialize_variables=False):
-        model = inception.googlenet()
+    model = cost.undrawn(inception.googlenet)()
     assert model.count_params() == 13_378_280
     assert model.classifier.count_params() == 6_998_552
     assert [output.shape for output in model.network.outputs] == [(None, 1000)] * 3

@@ -25,9 +25,8 @@ def test_the_bottleneck_costs_what_coursekit_counts(open_page):
         image = keras.Input((side, side, channels))
         narrow = layers.Conv2D(bottleneck, 1)
         last = [layers.Conv2D(filters, length, padding="same") for _ in range(2)]
-        with keras.StatelessScope(initialize_variables=False):  # draws no weights
-            direct = keras.Model(image, last[0](image))
-            through = keras.Model(image, last[1](narrow(image)))
+        direct = cost.undrawn(lambda: keras.Model(image, last[0](image)))()  # noqa: B023 (called at once)
+        through = cost.undrawn(lambda: keras.Model(image, last[1](narrow(image))))()  # noqa: B023
         wanted = dict(zip(("direct", "reduction", "rest"), counted(direct) + counted(through), strict=True))
         assert {name: (of["multiplications"], of["parameters"]) for name, of in said.items()} == wanted
 
@@ -55,19 +54,15 @@ def test_the_designed_module_costs_what_coursekit_counts(open_page, reduced):
         call = f"m.module({shape}, {filters}, {str(reduced).lower()})"
         said = page.evaluate(f"import('./inception_designer.js').then((m) => {call})")
         image = keras.Input(shape)
-        with keras.StatelessScope(initialize_variables=False):
-            if reduced:
-                output = inception.inception_module(image, **filters)
-            else:
-                sizes = {name: filters[name] for name in ("conv_1x1", "conv_3x3", "conv_5x5")}
-                output = inception.naive_inception_module(image, **sizes)
-            model = keras.Model(image, output)
+        kind = "reduced" if reduced else "naive"
+        module, sizes = inception.KINDS[kind], inception.scaled(filters, 1, kind)
+        model = cost.undrawn(lambda: keras.Model(image, module(image, **sizes)))()  # noqa: B023 (called at once)
         convolutions = {row.layer.removeprefix("inception_"): row for row in cost.summary(model).rows}
         for one in said["convolutions"]:
             row = convolutions[one["name"]]
             assert (one["multiplications"], one["parameters"]) == (row.multiplications, row.parameters)
         assert len(said["convolutions"]) == (6 if reduced else 3)
-        assert sum(said["given"]) == output.shape[-1]
+        assert sum(said["given"]) == model.output.shape[-1]
 
 
 def test_the_designer_by_keyboard(open_page):

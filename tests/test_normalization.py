@@ -37,7 +37,7 @@ def output_and_gradients(layer, x, upstream, **call_options):
         return layer(ops.convert_to_tensor(x), **call_options)
 
     def both():
-        with keras.StatelessScope(initialize_variables=False):
+        with keras.StatelessScope():
             output = call()
         return output, training.value_and_grad(lambda: ops.sum(upstream * call()), [x, *layer.trainable_variables])[1]
 

@@ -167,8 +167,7 @@ def test_a_drop_rate_leaves_the_residual_out_for_some_examples(kind):
 @pytest.mark.parametrize(("depth", "millions"), [(20, 0.27), (32, 0.46), (44, 0.66), (56, 0.85), (110, 1.7)])
 def test_parameters_are_those_of_the_paper(depth, millions):
     """He et al. 2016a, table 6."""
-    with keras.StatelessScope(initialize_variables=False):
-        counted = resnet.resnet(depth, activation="post").count_params()
+    counted = cost.undrawn(resnet.resnet)(depth, activation="post").count_params()
     places = 1 if depth == 110 else 2
     assert abs(counted / 1e6 - millions) < 0.51 * 10**-places + 5e-3
 
@@ -224,8 +223,7 @@ def test_weight_decay_is_for_kernels_only(make):
     ],
 )
 def test_layers_have_the_weights_of_keras_applications(depth, published):
-    with keras.StatelessScope(initialize_variables=False):
-        ours, theirs = resnet.resnet_v2(depth), published(weights=None)
+    ours, theirs = cost.undrawn(resnet.resnet_v2)(depth), cost.undrawn(published)(weights=None)
     assert [weight.shape for weight in ours.weights] == [weight.shape for weight in theirs.weights]
     assert [weight.name for weight in ours.weights] == [weight.name for weight in theirs.weights]
     assert [layer.count_params() for layer in ours.layers if layer.weights] == [
@@ -246,8 +244,7 @@ def test_logits_are_those_of_keras_applications(shape):
 
 @pytest.mark.parametrize(("depth", "convolutions"), [(18, 17), (34, 33), (50, 49)])
 def test_depth_of_the_large_networks(depth, convolutions):
-    with keras.StatelessScope(initialize_variables=False):
-        model = resnet.resnet_v2(depth)
+    model = cost.undrawn(resnet.resnet_v2)(depth)
     on_the_way = [
         layer for layer in model.layers if isinstance(layer, layers.Conv2D) and not layer.name.endswith("_0_conv")
     ]
@@ -306,9 +303,8 @@ def test_a_network_survives_saving(tmp_path, options):
 
 def test_its_cost_is_known_and_as_published():
     """He et al. 2016a, table 1, counts 3.8 billion multiplications for 50 layers; strides come a unit later here."""
-    with keras.StatelessScope(initialize_variables=False):
-        account = cost.summary(resnet.resnet50v2())
-        small = cost.summary(resnet.resnet(20))
+    account = cost.summary(cost.undrawn(resnet.resnet50v2)())
+    small = cost.summary(cost.undrawn(resnet.resnet)(20))
     assert account.notes == small.notes == []
     assert 3.3e9 < account.multiplications < 4.2e9
 

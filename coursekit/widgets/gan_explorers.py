@@ -122,13 +122,10 @@ def outline(layers):
 
 def twin(generator):
     """What ``coursekit.gan.generator`` makes for the same noise, images and filters."""
-    import keras
-
-    from coursekit import gan
+    from coursekit import cost, gan
 
     filters = [layer.kernel.shape[-1] for layer in generator.layers if type(layer).__name__ == "Conv2DTranspose"]
-    with keras.StatelessScope():  # draws no weights
-        return gan.generator(generator.input_shape[-1], generator.output_shape[1:], filters or (1,))
+    return cost.undrawn(gan.generator)(generator.input_shape[-1], generator.output_shape[1:], filters or (1,))
 
 
 def linear(layer, kind):
