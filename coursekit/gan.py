@@ -43,9 +43,9 @@ def generator(latent_dim, image_shape=(28, 28, 1), filters=(64, 32)):
     (None, 28, 28, 1)
     """
     image_shape, filters = _sizes(image_shape, filters)
-    require.whole("latent_dim", latent_dim)
+    latent_dim = require.whole("latent_dim", latent_dim)
     height, width = (side // 2 ** len(filters) for side in image_shape[:2])
-    x = inputs = keras.Input((int(latent_dim),))
+    x = inputs = keras.Input((latent_dim,))
     x = layers.Dense(height * width * filters[0], use_bias=False, kernel_initializer=_normal())(x)
     x = layers.Reshape((height, width, filters[0]))(x)
     x = layers.ReLU()(_batch_norm()(x))
@@ -88,6 +88,7 @@ def _batch_norm():
     return layers.BatchNormalization(momentum=0.9, epsilon=1e-5)
 
 
+@keras.saving.register_keras_serializable("coursekit")
 class GAN(training.CustomStep, keras.Model):
     """A generator and a discriminator, trained against each other.
 
@@ -112,9 +113,9 @@ class GAN(training.CustomStep, keras.Model):
         super().__init__(**options)
         _require_pair(generator, discriminator)
         _require_noise(noise)
-        require.whole("discriminator_steps", discriminator_steps)
         self.generator, self.discriminator = generator, discriminator
-        self.noise, self.discriminator_steps, self.seed = noise, int(discriminator_steps), _python_seed(seed)
+        self.noise, self.seed = noise, _python_seed(seed)
+        self.discriminator_steps = require.whole("discriminator_steps", discriminator_steps)
         self.latent_dim = generator.input_shape[-1]
         self.noise_seed = keras.random.SeedGenerator(self.seed)
         self.trackers = [keras.metrics.Mean(name) for name in ("d_loss", "g_loss", "real_accuracy", "fake_accuracy")]
@@ -244,8 +245,7 @@ class GAN(training.CustomStep, keras.Model):
     def draw_noise(self, size):
         """The next noise of the training, a tensor (size, latent_dim)."""
         if not ops.is_tensor(size):  # as it is in a dataset of batches of any size
-            require.whole("size", size)
-            size = int(size)
+            size = require.whole("size", size)
         return NOISES[self.noise]((size, self.latent_dim), self.noise_seed)
 
     def _descend(self, loss, network, optimizer):
@@ -438,10 +438,6 @@ def _apply(optimizer, gradients, variables):
     new_values, new_state = optimizer.stateless_apply(state, gradients, values)
     for variable, value in zip([*variables, *optimizer.variables], [*new_values, *new_state], strict=True):
         variable.assign(value)
-
-
-# Not as a decorator, which the API page, made without Keras, could not look behind.
-keras.saving.register_keras_serializable("coursekit")(GAN)
 
 
 # Measures of what comes out
@@ -659,15 +655,14 @@ def _sizes(image_shape, filters):
         raise ValueError(f"image_shape is {image_shape!r}; it must be (height, width, channels).")
     if not filters:
         raise ValueError("filters is empty; give the number of channels of at least one layer.")
-    for number in filters:
-        require.whole("filters", number)
+    filters = tuple(require.whole("filters", number) for number in filters)
     factor = 2 ** len(filters)
     if shape[0] % factor or shape[1] % factor:
         raise ValueError(
             f"Images of {shape[0]}x{shape[1]} cannot be halved {len(filters)} times, once for each entry "
             f"of filters; make both sides multiples of {factor}, or give fewer filters."
         )
-    return tuple(map(int, shape)), tuple(map(int, filters))
+    return tuple(map(int, shape)), filters
 
 
 def _require_pair(generator, discriminator):

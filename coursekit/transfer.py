@@ -210,13 +210,12 @@ def layerwise_optimizer(model, learning_rate, decay, optimizer=keras.optimizers.
     if not 0 <= decay <= 1:
         raise ValueError(f"decay is {decay}; it must be from 0, which freezes, to 1, which fine-tunes.")
     groups = _groups(model)
-    freeze(model, len(groups) - 1 if decay == 0 else 0)
-    if decay == 0:
-        groups = groups[-1:]
-    optimizers = [optimizer(_scale(learning_rate, decay**distance)) for distance in range(len(groups))]
+    learning = groups[-1:] if decay == 0 else groups
+    freeze(model, len(groups) - len(learning))
+    optimizers = [optimizer(_scale(learning_rate, decay**distance)) for distance in range(len(learning))]
     distances = {
         id(variable): distance
-        for distance, group in enumerate(reversed(groups))
+        for distance, group in enumerate(reversed(learning))
         for layer in group
         for variable in layer.trainable_variables
     }

@@ -955,7 +955,7 @@ def test_a_discriminator_of_images_of_any_size_fits():
 def test_the_whole_of_the_data_is_looked_at(fit):
     late = points(64)
     late[40] = np.nan
-    with pytest.raises(ValueError, match=r"The images hold NaN|The data hold a value that is not finite"):
+    with pytest.raises(ValueError, match="The data hold a value that is not finite"):
         fit(compiled(small_gan()), late, epochs=1, seed=0)
     model = compiled(small_gan(discriminator_steps=2))
     with pytest.raises(ValueError, match="2 discriminator steps need as many examples in every batch, but one has 1"):

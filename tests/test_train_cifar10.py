@@ -12,8 +12,6 @@ from hypothesis import strategies as st
 
 from coursekit import data, resnet, training
 
-pytestmark = pytest.mark.only_on("tensorflow")  # what it is made of is tested on both; JAX compiles for a minute
-
 
 def windows(image, shift):
     """Every window of the padded image, and its mirror image."""
