@@ -54,7 +54,7 @@ notebooks: $(ENV)  ## re-execute the chapters and write them back (NB=book/01-tr
 	@$(BIN)/python tools/notebooks.py $(NB)
 
 exercises: $(ENV)  ## make the students' exercises from the masters (EX=exercises/02-normalization.ipynb for one)
-	@$(BIN)/python tools/exercises.py $(EX)
+	@$(BIN)/python tools/make_exercises.py $(EX)
 
 bench: $(ENV)  ## measure what must stay fast
 	@$(BIN)/python tools/bench.py

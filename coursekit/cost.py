@@ -33,7 +33,7 @@ __all__ = [
     "Summary",
     "Traced",
     "inside",
-    "multiplications",
+    "macs",
     "parameters",
     "register",
     "summary",
@@ -43,16 +43,16 @@ __all__ = [
 # How to count a layer, and the layers that do nothing but call others; ``register`` adds one.
 RULES = cost_rules.RULES
 CONTAINERS = cost_rules.CONTAINERS
-_COLUMNS = ("layer", "type", "output shape", "multiplications", "parameters", "activations", "receptive field")
+_COLUMNS = ("layer", "type", "output shape", "multiplications (MACs)", "parameters", "activations", "receptive field")
 
 
-def multiplications(model, input_shape=None):
+def macs(model, input_shape=None):
     """How many multiplications a model needs for one example, an int. Parameters as for ``summary``.
 
     Raises ValueError as ``summary`` does, and for a layer that has no rule; ``register`` gives it one. Warns of a layer
     with code of its own around other layers, whose multiplications are not seen.
 
-    >>> multiplications(keras.Sequential([keras.Input((28, 28, 192)), layers.Conv2D(32, 5, padding="same")]))
+    >>> macs(keras.Sequential([keras.Input((28, 28, 192)), layers.Conv2D(32, 5, padding="same")]))
     120422400
     """
     counted = summary(model, input_shape)
@@ -63,7 +63,7 @@ def multiplications(model, input_shape=None):
         )
     for note in counted.notes:
         warnings.warn(note, stacklevel=2)
-    return counted.multiplications
+    return counted.macs
 
 
 def parameters(model):
@@ -89,7 +89,7 @@ def summary(model, input_shape=None):
 
     >>> bottleneck = [layers.Conv2D(16, 1), layers.Conv2D(32, 5, padding="same")]
     >>> model = keras.Sequential([keras.Input((28, 28, 192)), *bottleneck])
-    >>> [row.multiplications for row in summary(model).rows]
+    >>> [row.macs for row in summary(model).rows]
     [2408448, 10035200]
     """
     _require_built(model)
@@ -132,17 +132,17 @@ def undrawn(build):
 class Row:
     """One call of one layer. A layer that is called again has a row each time, with its parameters in the first.
 
-    output_shape: without the batch; a list of shapes where there are several outputs. multiplications: None for a layer
-    that is not known. activation_bytes: of the output, which training keeps for the backward pass; what a layer keeps
-    inside, such as the scores of an attention, is not in it. receptive_field: along each axis of the input, how many
-    pixels lie from the first to the last on which the values at one place depend, far from the borders; the most that
-    there are, where places differ, as in an enlarged image; ``WHOLE``; or None where that is not known.
+    output_shape: without the batch; a list of shapes where there are several outputs. macs: multiplications, None for a
+    layer that is not known. activation_bytes: of the output, which training keeps for the backward pass; what a layer
+    keeps inside, such as the scores of an attention, is not in it. receptive_field: along each axis of the input, how
+    many pixels lie from the first to the last on which the values at one place depend, far from the borders; the most
+    that there are, where places differ, as in an enlarged image; ``WHOLE``; or None where that is not known.
     """
 
     layer: str
     type: str
     output_shape: tuple
-    multiplications: int | None
+    macs: int | None
     parameters: int
     activation_bytes: int
     receptive_field: tuple | None
@@ -161,9 +161,9 @@ class Summary:
     containers: tuple
 
     @property
-    def multiplications(self):
+    def macs(self):
         """Of all layers that are known, for one example, an int."""
-        return sum(row.multiplications or 0 for row in self.rows)
+        return sum(row.macs or 0 for row in self.rows)
 
     @property
     def parameters(self):
@@ -178,7 +178,7 @@ class Summary:
     @property
     def unknown(self):
         """The layers that have no rule, a list of str; ``register`` gives them one."""
-        return [f"{row.layer} ({row.type})" for row in self.rows if row.multiplications is None]
+        return [f"{row.layer} ({row.type})" for row in self.rows if row.macs is None]
 
     def to_dataframe(self):
         """The rows as a ``pandas.DataFrame``, a column for each field of ``Row``."""
@@ -219,13 +219,13 @@ class Summary:
                 row.layer,
                 row.type,
                 _shown_shape(row.output_shape),
-                "?" if row.multiplications is None else f"{row.multiplications:,}",
+                "?" if row.macs is None else f"{row.macs:,}",
                 f"{row.parameters:,}",
                 _shown_bytes(row.activation_bytes),
                 _shown_field(row.receptive_field),
             )
         least = "at least " if self.unknown else ""
-        total = (f"{least}{self.multiplications:,}", f"{self.parameters:,}", _shown_bytes(self.activation_bytes))
+        total = (f"{least}{self.macs:,}", f"{self.parameters:,}", _shown_bytes(self.activation_bytes))
         yield ("total", "", "", *total, "")
 
     @property
@@ -361,7 +361,7 @@ class _Trace(keras.Operation):
                 layer=name,
                 type=type(layer).__name__,
                 output_shape=shapes[0] if len(shapes) == 1 else shapes,
-                multiplications=multiplied if multiplied is None else multiplied // self.batch,
+                macs=multiplied if multiplied is None else multiplied // self.batch,
                 parameters=sum(map(cost_rules.size, weights)),
                 activation_bytes=sum(math.prod(x.shape) * _bytes(x) for x in tensors) // self.batch,
                 receptive_field=field and tuple(span.size for span in field),

@@ -83,11 +83,11 @@ class Traced(NamedTuple):
 
 
 class Rule(NamedTuple):
-    """multiplications: function to an int. field: function to the field of the outputs. Either may answer None, for not
+    """macs: function to an int. field: function to the field of the outputs. Either may answer None, for not
     known.
     """
 
-    multiplications: callable
+    macs: callable
     field: callable
 
 
@@ -177,7 +177,7 @@ def dot(layer, inputs, outputs):
 def of_each_step(layer, inputs, outputs):
     """What the layer inside does with the steps as so many examples more."""
     steps = [Traced((x.shape[0] * x.shape[1], *x.shape[2:])) for x in (inputs[0], outputs[0])]
-    return find(layer.layer).multiplications(layer.layer, steps[:1], steps[1:])
+    return find(layer.layer).macs(layer.layer, steps[:1], steps[1:])
 
 
 def matrices(layer, inputs, outputs):
@@ -478,7 +478,7 @@ def register(layer, rule):
         raise ValueError(f"{layer!r} is no class of layers; register the class, without an instance's arguments.")
     if not isinstance(rule, Rule) or not all(map(callable, rule)):
         raise ValueError(f"The rule for {layer.__name__} is {rule!r}; it must be cost.Rule of two functions.")
-    if rule.multiplications is inside:
+    if rule.macs is inside:
         CONTAINERS[layer] = rule.field
     else:
         RULES[layer] = rule

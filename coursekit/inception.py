@@ -162,7 +162,7 @@ def small_googlenet(
     normalize = functools.partial(layers.BatchNormalization, momentum=0.9) if normalization == "batch" else None
     respond = LocalResponseNormalization if normalization == "lrn" else layers.Identity
     module = functools.partial(KINDS[kind], normalize=normalize)
-    widths = {name: scaled(MODULES[name], width, kind) for name in modules}
+    widths = {name: scale_filters(MODULES[name], width, kind) for name in modules}
 
     x = inputs = keras.Input(input_shape)
     x = _conv(x, _share(64, width), 3, name="conv1", normalize=normalize)
@@ -172,12 +172,12 @@ def small_googlenet(
     return _classifier(inputs, x, widths, num_classes, module, auxiliary, dropout, width)
 
 
-def scaled(widths, share, kind="reduced"):
+def scale_filters(widths, share, kind="reduced"):
     """The filters of a module, reduced to a share, but none to nothing.
 
     widths: a value of ``MODULES``. kind: a name in ``KINDS``; but for ``"reduced"``, only the three sizes are left.
 
-    >>> scaled(MODULES["3a"], 1 / 8, "naive")
+    >>> scale_filters(MODULES["3a"], 1 / 8, "naive")
     {'conv_1x1': 8, 'conv_3x3': 16, 'conv_5x5': 4}
     """
     kept = widths if kind == "reduced" else ("conv_1x1", "conv_3x3", "conv_5x5")

@@ -67,3 +67,13 @@ def images(input_shape, num_classes, smallest=1):
             "side."
         )
     return tuple(map(operator.index, input_shape)), whole("num_classes", num_classes)
+
+
+def limits(name, values):
+    """The smallest and the largest of some values. Raises ValueError unless they are finite numbers."""
+    if values.dtype.kind in "OSUcMm":
+        raise ValueError(f"The {name} are of type {values.dtype}; give real numbers.")
+    low, high = float(values.min()), float(values.max())
+    if not math.isfinite(low) or not math.isfinite(high):
+        raise ValueError(f"The {name} hold a value that is not finite; clean them first.")
+    return low, high

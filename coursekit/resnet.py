@@ -363,17 +363,17 @@ def pretrained(input_shape=(32, 32, 3)):
     return weights.load(model, "resnet20-cifar10", PRETRAINED)
 
 
-def units(model):
+def unit_names(model):
     """The names of a network's units, from the input to the output, a list.
 
-    >>> units(resnet(8))
+    >>> unit_names(resnet(8))
     ['stage1_unit1', 'stage2_unit1', 'stage3_unit1']
     """
     end = "_1_conv"
     return [layer.name.removesuffix(end) for layer in model.layers if layer.name.endswith(end)]
 
 
-def without(model, *missing):
+def delete_units(model, *missing):
     """Return a model without some of its units, on the same weights.
 
     model: of any function of this module. missing: names of units, such as ``"stage2_unit3"``. Of a residual unit the
@@ -383,11 +383,11 @@ def without(model, *missing):
     Source: Veit et al. 2016, section 4.1.
 
     >>> model = resnet(20)
-    >>> len(without(model, "stage2_unit3").layers) < len(model.layers)
+    >>> len(delete_units(model, "stage2_unit3").layers) < len(model.layers)
     True
     """
     found = {layer.name: layer for layer in model.layers}
-    known = units(model)
+    known = unit_names(model)
     for unit in missing:
         if unit not in known:
             raise ValueError(f"The model has no unit {unit!r}; it has {', '.join(known)}.")

@@ -9,6 +9,8 @@ import platform
 import sys
 from types import SimpleNamespace
 
+from coursekit._version import __version__
+
 PROFILES = ("quick", "full")
 
 
@@ -98,11 +100,9 @@ def describe():
     """Return where this session runs: a dict of ``profile``, ``backend``, ``device`` and ``versions`` by name."""
     import keras
 
-    import coursekit
-
     backend = keras.backend.backend()
     backend_module = importlib.import_module(backend)
-    versions = {"keras": keras.__version__, backend: backend_module.__version__, "coursekit": coursekit.__version__}
+    versions = {"keras": keras.__version__, backend: backend_module.__version__, "coursekit": __version__}
     return {
         "profile": profile(),
         "backend": backend,

@@ -113,7 +113,7 @@ def transfer_model(source, units, features=None):
     """
     _inputs(source)
     units = require.whole("units", units)
-    if features is None and (source.layers[-1] is not counted_layers(source)[-1] or len(source.outputs) != 1):
+    if features is None and (source.layers[-1] is not kernel_layers(source)[-1] or len(source.outputs) != 1):
         raise ValueError(
             f"The last layer of {source.name}, {source.layers[-1].name!r}, is not its one "
             f"classifier; name with features= the layer whose output the new one shall read."
@@ -129,12 +129,12 @@ def transfer_model(source, units, features=None):
     return freeze(keras.Model(body.input, layers.Dense(units, name="new_head")(body.output)), 0)
 
 
-def counted_layers(model):
+def kernel_layers(model):
     """Return the layers with a kernel, from the bottom to the top, through nested models: what ``freeze`` counts.
 
     Raises ValueError for a model that has none, or is not built yet.
 
-    >>> [layer.name for layer in counted_layers(convnet((28, 28, 1), 5, filters=(16, 32)))]
+    >>> [layer.name for layer in kernel_layers(convnet((28, 28, 1), 5, filters=(16, 32)))]
     ['conv1', 'conv2', 'head']
     """
     counted = [layer for layer in _leaves(model) if _has_kernel(layer)]
@@ -148,7 +148,7 @@ def freeze(model, n):
 
     A frozen batch norm also stops following the batch: it uses its moving averages, and keeps them. (In Keras
     ``trainable=False`` does both.)
-    n: int from 0, which fine-tunes everything, to the number of ``counted_layers(model)``, which trains nothing.
+    n: int from 0, which fine-tunes everything, to the number of ``kernel_layers(model)``, which trains nothing.
     Returns the model. Raises ValueError for n out of range, a model without weights, or a layer that does not stay as
     it is, frozen or not: ``keras.layers.SpectralNormalization`` divides its kernel anew in every training step.
 
@@ -186,7 +186,7 @@ def unfreeze_top(model, n):
     >>> [variable.path for variable in model.trainable_variables]
     ['head/kernel', 'head/bias']
     """
-    total = len(counted_layers(model))
+    total = len(kernel_layers(model))
     _require_count(model, n, total)
     return freeze(model, total - n)
 
@@ -293,7 +293,7 @@ def _scale(learning_rate, scale):
 
 def _groups(model):
     """The leaves of a model by counted layer: each with what it feeds, the lowest also with what is below it."""
-    number = {id(layer): position for position, layer in enumerate(counted_layers(model))}
+    number = {id(layer): position for position, layer in enumerate(kernel_layers(model))}
     groups, latest = [[] for _ in number], 0
     for layer in _leaves(model):
         latest = number.get(id(layer), latest)

@@ -98,6 +98,16 @@ def serve(folder):
     return server
 
 
+@pytest.fixture
+def policy():
+    """Sets the dtype policy by name, for one test."""
+    import keras
+
+    before = keras.config.dtype_policy()
+    yield keras.config.set_dtype_policy
+    keras.config.set_dtype_policy(before)
+
+
 @pytest.fixture(scope="session")
 def site(tmp_path_factory):
     """The site, built from scratch as `make book` builds it: `.html` is its folder, `.url` its address."""

@@ -75,13 +75,13 @@ def sequential(*stack, shape):
 
 def test_the_figures_of_the_lecture():
     direct = sequential(layers.Conv2D(32, 5, padding="same"), shape=(28, 28, 192))
-    assert cost.multiplications(direct) == 120_422_400
+    assert cost.macs(direct) == 120_422_400
     bottleneck = sequential(layers.Conv2D(16, 1), layers.Conv2D(32, 5, padding="same"), shape=(28, 28, 192))
-    assert [row.multiplications for row in cost.summary(bottleneck).rows] == [2_408_448, 10_035_200]
-    assert cost.multiplications(bottleneck) == 12_443_648
+    assert [row.macs for row in cost.summary(bottleneck).rows] == [2_408_448, 10_035_200]
+    assert cost.macs(bottleneck) == 12_443_648
     direct = sequential(layers.Conv2D(256, 4, padding="same"), shape=(14, 14, 256))
     bottleneck = sequential(layers.Conv2D(64, 1), layers.Conv2D(256, 4, padding="same"), shape=(14, 14, 256))
-    assert round(cost.multiplications(direct) / cost.multiplications(bottleneck), 2) == 3.76
+    assert round(cost.macs(direct) / cost.macs(bottleneck), 2) == 3.76
 
 
 # Networks that nobody here wrote
@@ -99,7 +99,7 @@ def test_no_family_of_keras_applications_is_left_out():
 def test_networks_of_keras_applications(name):
     model = application(name)
     summary = cost.summary(model)
-    assert summary.multiplications == APPLICATIONS[name]
+    assert summary.macs == APPLICATIONS[name]
     assert summary.parameters == cost.parameters(model) == model.count_params()
     assert not summary.unknown and not summary.containers
     fields = {row.layer: row.receptive_field for row in summary.rows}
@@ -125,7 +125,7 @@ def test_against_the_profiler_of_tensorflow(name):
     options = tf.compat.v1.profiler.ProfileOptionBuilder.float_operation()
     options |= {"output": "none", "account_type_regexes": ["Conv2D", "DepthwiseConv2dNative", "MatMul"]}
     profile = tf.compat.v1.profiler.profile(graph, options=options)
-    assert profile.total_float_ops == 2 * cost.multiplications(model)
+    assert profile.total_float_ops == 2 * cost.macs(model)
 
 
 def test_the_first_layer_of_googlenet():
@@ -143,10 +143,10 @@ def test_a_network_with_a_layer_that_is_not_known():
     model = sequential(layers.Dense(5), Squared(name="squared"), layers.Dense(2), shape=(4,))
     summary = cost.summary(model)
     assert summary.unknown == ["squared (Squared)"]
-    assert summary.multiplications == 4 * 5 + 5 * 2
+    assert summary.macs == 4 * 5 + 5 * 2
     assert "at least 30" in str(summary)
     with pytest.raises(ValueError, match=r"squared \(Squared\).*cost\.register"):
-        cost.multiplications(model)
+        cost.macs(model)
 
 
 # Models of every form
@@ -197,10 +197,10 @@ def test_the_same_network_in_every_form_costs_the_same():
     called = Subclassed()
     called(np.zeros((5, 8, 8, 2)))
     for model in (flat, functional, nested):
-        assert cost.multiplications(model) == 36 * 9 * 2 * 4 + 4 * 3
+        assert cost.macs(model) == 36 * 9 * 2 * 4 + 4 * 3
     for model in (subclassed, called):
         with pytest.warns(UserWarning, match="inside Subclassed, once for each call; what its own code multiplies"):
-            assert cost.multiplications(model) == cost.multiplications(flat)
+            assert cost.macs(model) == cost.macs(flat)
 
 
 def test_rows_have_the_path_of_their_layer():
@@ -215,7 +215,7 @@ def test_code_of_its_own_is_named():
     scaled = sequential(Scaled(3), layers.Dense(2), shape=(4,))
     summary = cost.summary(scaled)
     assert summary.containers == ("Scaled",) and "Scaled" in str(summary)
-    assert [row.multiplications for row in summary.rows] == [12, None, 6]
+    assert [row.macs for row in summary.rows] == [12, None, 6]
     assert summary.rows[1].parameters == 1 and summary.parameters == scaled.count_params()
 
 
@@ -247,20 +247,20 @@ def test_weights_that_are_used_unseen_are_never_free(how):
     summary = cost.summary(model)
     assert summary.parameters == 20 and len(summary.unknown) == 1
     with pytest.raises(ValueError, match="does not know"):
-        cost.multiplications(model)
+        cost.macs(model)
 
 
 def test_what_a_functional_model_does_not_call_is_free():
     model = inception.small_googlenet((28, 28, 1), width=0.05, modules=("3a", "4a"), auxiliary=True, normalization=None)
     rest = [row for row in cost.summary(model).rows if row.type == "not called"]
-    assert rest and all(row.multiplications == 0 and "auxiliary" in row.layer for row in rest)
-    assert cost.multiplications(model) == cost.multiplications(model.classifier)
+    assert rest and all(row.macs == 0 and "auxiliary" in row.layer for row in rest)
+    assert cost.macs(model) == cost.macs(model.classifier)
 
 
 def test_a_fixed_batch_counts_one_example():
     x = keras.Input(batch_shape=(4, 10, 3))
     model = keras.Model(x, layers.Dense(2)(layers.LSTM(5, stateful=True)(x)))
-    assert cost.multiplications(model) == 10 * 4 * (3 * 5 + 5 * 5) + 2 * 5
+    assert cost.macs(model) == 10 * 4 * (3 * 5 + 5 * 5) + 2 * 5
     assert cost.summary(model).activation_bytes == 4 * (5 + 2)
 
 
@@ -269,7 +269,7 @@ def test_a_shared_layer_multiplies_twice_and_has_its_parameters_once():
     x = keras.Input((4,))
     model = keras.Model(x, shared(shared(x)))
     summary = cost.summary(model)
-    assert [row.multiplications for row in summary.rows] == [16, 16]
+    assert [row.macs for row in summary.rows] == [16, 16]
     assert [row.parameters for row in summary.rows] == [20, 0]
 
 
@@ -277,7 +277,7 @@ def test_several_inputs_in_a_list_or_by_name():
     a, b = keras.Input((4,), name="a"), keras.Input((6,), name="b")
     y = layers.Dense(1)(layers.Concatenate()([a, b]))
     for inputs in ([a, b], {"a": a, "b": b}):
-        assert cost.multiplications(keras.Model(inputs, y)) == 10
+        assert cost.macs(keras.Model(inputs, y)) == 10
 
 
 def test_a_model_of_mixed_precision_keeps_half_the_memory_and_its_fields():
@@ -292,8 +292,8 @@ def test_a_model_of_mixed_precision_keeps_half_the_memory_and_its_fields():
 
 def test_a_size_that_the_model_leaves_open():
     model = sequential(layers.Conv2D(2, 3), shape=(None, None, 3))
-    assert cost.multiplications(model, (10, 12, 3)) == 8 * 10 * 9 * 3 * 2
-    assert cost.multiplications(model, tuple(np.array((10, 12, 3)))) == 8 * 10 * 9 * 3 * 2
+    assert cost.macs(model, (10, 12, 3)) == 8 * 10 * 9 * 3 * 2
+    assert cost.macs(model, tuple(np.array((10, 12, 3)))) == 8 * 10 * 9 * 3 * 2
     with pytest.raises(ValueError, match="pass input_shape"):
         cost.summary(model)
 
@@ -313,7 +313,7 @@ def test_tables_show_every_row_and_escape_names():
     for text in (str(summary), capture.get()):
         assert "a>b" in text and "3×2×2" in text
     frame = summary.to_dataframe()
-    assert list(frame.multiplications) == [108, 0] and list(frame.receptive_field) == [(3, 3), (3, 3)]
+    assert list(frame.macs) == [108, 0] and list(frame.receptive_field) == [(3, 3), (3, 3)]
 
 
 def test_large_numbers_have_units():
@@ -349,7 +349,7 @@ def test_two_summaries_at_once():
     models = [sequential(*(layers.Dense(4) for _ in range(20)), shape=(4,)) for _ in range(4)]
     calls = layers.Layer.__call__, keras.Operation.__call__
     with concurrent.futures.ThreadPoolExecutor(8) as pool:
-        counts = [pool.submit(cost.multiplications, model) for model in models]
+        counts = [pool.submit(cost.macs, model) for model in models]
         answers = [pool.submit(model, np.ones((1, 4))) for model in models]
         assert [count.result() for count in counts] == [320] * 4
         assert all(answer.result().shape == (1, 4) for answer in answers)

@@ -3,19 +3,19 @@
 import dataclasses
 import re
 
+import make_exercises
 import nbformat
 import notebooks
 import pytest
 from conftest import ROOT
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
-import exercises
-from coursekit import checks
-from coursekit.checks import values
-from coursekit.checks.question import Contest, Question
+from coursekit import exercises
+from coursekit.exercises import values
+from coursekit.exercises.question import Contest, Question
 from coursekit.grading import submissions
 
-MASTERS = sorted(ROOT.glob(exercises.MASTERS))
+MASTERS = sorted(ROOT.glob(make_exercises.MASTERS))
 
 
 @pytest.fixture(params=MASTERS, ids=lambda path: path.stem)
@@ -37,31 +37,31 @@ def student(path):
 
 
 def test_every_topic_has_a_master():
-    assert [exercises.topic_of(path) for path in MASTERS] == list(checks.TOPICS), (
-        "the masters in exercises/, by their numbers, and TOPICS in coursekit/checks/__init__.py differ"
+    assert [make_exercises.topic_of(path) for path in MASTERS] == list(exercises.TOPICS), (
+        "the masters in exercises/, by their numbers, and TOPICS in coursekit/exercises/__init__.py differ"
     )
 
 
 def test_no_two_questions_have_one_id():
-    names = [name for topic in checks.TOPICS for name in checks.questions(topic)]
+    names = [name for topic in exercises.TOPICS for name in exercises.questions(topic)]
     twice = {name for name in names if names.count(name) > 1}
     assert not twice, f"two questions of the course have the id {', '.join(twice)}"
 
 
 def test_the_students_notebook_is_up_to_date(master, student):
-    assert exercises.derive(master) == student, "run `make exercises`"
+    assert make_exercises.derive(master) == student, "run `make exercises`"
 
 
 def test_the_first_cell_installs(master):
-    assert notebooks.code_cells(master)[0].source == exercises.bootstrap(master), "run `make exercises`"
+    assert notebooks.code_cells(master)[0].source == make_exercises.bootstrap(master), "run `make exercises`"
 
 
 @pytest.mark.keras
 def test_what_is_expected_is_up_to_date(path, master):
-    topic = exercises.topic_of(path)
-    recorded, now = checks.expected(topic), exercises.answered(master, topic)
-    assert recorded.keys() == now.keys(), f"coursekit/checks/expected/{topic} lacks questions; run `make exercises`"
-    for name, question in checks.questions(topic).items():
+    topic = make_exercises.topic_of(path)
+    recorded, now = exercises.expected(topic), make_exercises.answered(master, topic)
+    assert recorded.keys() == now.keys(), f"coursekit/exercises/expected/{topic} lacks questions; run `make exercises`"
+    for name, question in exercises.questions(topic).items():
         if isinstance(question, Contest):
             continue
         assert [message for message, _ in now[name]["mistakes"]] == [
@@ -83,14 +83,14 @@ def test_nothing_of_a_solution_is_left(master, student):
     for word in ("SOLUTION", "GIVEN", "mistake"):
         assert not re.search(word, text), f"students would see a line with {word}"
     for cell in notebooks.code_cells(master):
-        for match in exercises.SOLUTION.finditer(cell.source):
+        for match in make_exercises.SOLUTION.finditer(cell.source):
             solution, _, given = match[2].partition("### GIVEN")
             for line in map(str.strip, solution.splitlines()):
                 assert len(line) < 25 or line in given or line not in text, f"students would see `{line}`"
 
 
 def test_nothing_is_missing(path, master):
-    missing = list(exercises.lacks(master, path, checks.questions(exercises.topic_of(path))))
+    missing = list(make_exercises.lacks(master, path, exercises.questions(make_exercises.topic_of(path))))
     if missing:
         pytest.fail("\n".join(missing), pytrace=False)
 
@@ -171,26 +171,26 @@ def swapped(master):
 )
 def test_what_is_missing_is_said_in_a_sentence(omit, said):
     master, questions = small_exercise()
-    assert list(exercises.lacks(master, PATH, questions)) == []
+    assert list(make_exercises.lacks(master, PATH, questions)) == []
     omit(master)
-    first, *_ = exercises.lacks(master, PATH, questions)
+    first, *_ = make_exercises.lacks(master, PATH, questions)
     assert first.startswith(said)
 
 
 def test_points_and_the_table_of_contents_are_looked_at():
     master, questions = small_exercise()
     questions["halve"] = dataclasses.replace(questions["halve"], points=60)
-    first, *_ = exercises.lacks(master, PATH, questions)
+    first, *_ = make_exercises.lacks(master, PATH, questions)
     assert first == "Its questions have 110 points together; an exercise has 100."
     elsewhere, (master, questions) = PATH.with_name("09-no-topic.ipynb"), small_exercise()
-    assert list(exercises.lacks(master, elsewhere, questions)) == ["_toc.yml does not name exercises/09-no-topic."]
+    assert list(make_exercises.lacks(master, elsewhere, questions)) == ["_toc.yml does not name exercises/09-no-topic."]
     with pytest.raises(notebooks.NotebookError, match=r"its name must begin with two digits, a hyphen and one of the"):
-        exercises.topic_of(elsewhere)
+        make_exercises.topic_of(elsewhere)
 
 
 def answers_of(master):
     """What a master hands in: the solution of each question, and its mistakes by their message."""
-    handed_in, check = {}, checks.Check()
+    handed_in, check = {}, exercises.Check()
     check.hand_in = lambda question, answer, message: handed_in.setdefault(question, {}).update({message: answer})
     scope = {}
     for _, source in submissions.code(master, "not-graded")[1:]:
@@ -202,7 +202,7 @@ def answers_of(master):
 @pytest.mark.replay  # once: it does not depend on the backend
 def test_no_typical_mistake_passes_by_chance(path, master):
     """The inputs of a seed tell each of them from the solution, not only those of the public one."""
-    seeds = range(1, {"normalization": 41, "inception": 41}.get(exercises.topic_of(path), 2))  # Keras takes its time
+    seeds = range(1, {"normalization": 41, "inception": 41}.get(make_exercises.topic_of(path), 2))
     for question, answers in answers_of(master).items():
         if isinstance(question, Contest):
             continue
@@ -223,7 +223,10 @@ def test_the_master_has_all_points(master):
     ("source", "given"),
     [
         ("x = 1", "x = 1"),
-        ("def f():\n    ### BEGIN SOLUTION\n    return 1\n    ### END SOLUTION", f"def f():\n    {exercises.TO_DO}"),
+        (
+            "def f():\n    ### BEGIN SOLUTION\n    return 1\n    ### END SOLUTION",
+            f"def f():\n    {make_exercises.TO_DO}",
+        ),
         (
             "def f():\n    ### BEGIN SOLUTION\n    return 1\n    ### GIVEN\n    # for _ in x:\n    #     y\n"
             "    ### END SOLUTION",
@@ -231,9 +234,9 @@ def test_the_master_has_all_points(master):
         ),
         (
             "a\n### BEGIN SOLUTION\nb\n### END SOLUTION\nc\n### BEGIN SOLUTION\nd\n### END SOLUTION",
-            f"a\n{exercises.TO_DO}\nc\n{exercises.TO_DO}",
+            f"a\n{make_exercises.TO_DO}\nc\n{make_exercises.TO_DO}",
         ),
     ],
 )
 def test_a_solution_is_cut_out(source, given):
-    assert exercises.without_solution(source) == given
+    assert make_exercises.without_solution(source) == given

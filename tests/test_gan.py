@@ -7,14 +7,13 @@ import sys
 import keras
 import numpy as np
 import pytest
-import scipy.linalg
 from conftest import ROOT, numpy
 from hypothesis import given
 from hypothesis import strategies as st
 from keras import layers, ops
 from numpy.testing import assert_allclose, assert_array_equal
 
-from coursekit import data, gan, training
+from coursekit import gan, metrics, training
 
 LATENT, HIDDEN, WIDTH = 3, 5, 2
 
@@ -375,13 +374,6 @@ def test_a_gan_that_is_not_compiled_says_so():
 # Half precision
 
 
-@pytest.fixture
-def policy():
-    before = keras.config.dtype_policy()
-    yield keras.config.set_dtype_policy
-    keras.config.set_dtype_policy(before)
-
-
 @pytest.mark.parametrize("name", ["mixed_float16", "mixed_bfloat16"])
 def test_a_gan_trains_in_mixed_precision(policy, name):
     policy(name)
@@ -701,134 +693,6 @@ def test_tensorflow_and_jax_have_the_same_losses_and_gradients(tmp_path):
         assert np.abs(elsewhere).max() > 1e-4
 
 
-# Measures
-
-
-@given(st.integers(0, 1000), st.integers(1, 8), st.integers(2, 40), st.floats(0.01, 100))
-def test_frechet_distance_is_the_formula_with_scipys_square_root(seed, dimensions, examples, scale):
-    random = np.random.default_rng(seed)
-    one, other = (
-        scale * random.normal(size=(examples, dimensions)) @ random.normal(size=(dimensions,) * 2) for _ in "ab"
-    )
-    covariances = [np.atleast_2d(np.cov(part, rowvar=False)) for part in (one, other)]
-    root = scipy.linalg.sqrtm(covariances[0] @ covariances[1]).real
-    expected = ((one.mean(0) - other.mean(0)) ** 2).sum() + np.trace(sum(covariances) - 2 * root)
-    size = np.trace(sum(covariances))
-    # SciPy's root of a product of singular matrices is good to half of the digits only.
-    assert_allclose(gan.frechet_distance(one, other), expected, rtol=1e-6, atol=1e-5 * size)
-    assert gan.frechet_distance(one, other) == pytest.approx(gan.frechet_distance(other, one), abs=1e-6 * size)
-    assert gan.frechet_distance(one, one) == pytest.approx(0, abs=1e-6 * size)
-
-
-@pytest.mark.parametrize(
-    ("shapes", "message"),
-    [(((9, 2), (9, 3)), "both need"), (((9,), (9,)), "both need"), (((1, 2), (9, 2)), "at least two examples")],
-)
-def test_frechet_distance_refuses_in_one_sentence(shapes, message):
-    with pytest.raises(ValueError, match=message):
-        gan.frechet_distance(*map(np.ones, shapes))
-
-
-def test_variety_of_one_class_and_of_all():
-    assert gan.variety([3] * 50) == (1, 0.0)
-    assert gan.variety(np.arange(1000) % 10) == (10, pytest.approx(np.log2(10)))
-    rare = [0] * 995 + [1] * 5  # half a percent is less than a tenth of a tenth
-    assert gan.variety(rare)[0] == 1
-    assert gan.variety([0] * 990 + [1] * 10)[0] == 2
-
-
-def brute_force(some, known):
-    """Index and distance of the nearest, the first of equals, in float64."""
-    some, known = (np.reshape(part, (len(part), -1)).astype("float64") for part in (some, known))
-    squares = [((image - known) ** 2).mean(1) for image in some]
-    return [row.argmin() for row in squares], [np.sqrt(row.min()) for row in squares]
-
-
-@given(
-    st.integers(0, 1000),
-    *[st.integers(1, 6)] * 2,
-    st.sampled_from([0, 1, 1e3, -1e6]),
-    st.sampled_from([1e-30, 1e-7, 1, 255, 1e22]),
-    st.sampled_from(["float32", "float64", "uint8"]),
-)
-def test_nearest_is_the_loop_in_float64_and_finds_every_copy(seed, count, known, offset, scale, dtype):
-    with np.errstate(invalid="ignore"):  # uint8 of anything
-        training_images = (offset + scale * images(known, (3, 2, 1), seed)).astype(dtype)
-        fresh = (offset + scale * images(count, (3, 2, 1), seed + 1)).astype(dtype)
-    some = np.concatenate([fresh, training_images])
-    index, distance = gan.nearest(some, training_images)
-    expected = brute_force(some, training_images)
-    assert_array_equal(index, expected[0])
-    assert_array_equal(distance, expected[1])
-    assert_array_equal(distance[count:], 0)
-    assert (index.dtype, distance.dtype) == ("int64", "float64")
-
-
-def test_nearest_is_the_loop_for_many_that_float32_cannot_tell_apart():
-    known = 1 + 1e-9 * images(2500, (2, 1, 1))[..., :1].astype("float64")
-    some = known[[2400, 1700, 3]]
-    index, distance = gan.nearest(some, known)
-    assert_array_equal(index, [2400, 1700, 3])
-    assert_array_equal(distance, 0)
-
-
-def test_nearest_leaves_few_to_look_at_twice():
-    digits = data.load("digits").x_train
-    flat = digits.reshape(len(digits), -1)
-    assert max(map(len, gan._near(flat[:200] + np.float32(0.1), flat))) < 10
-
-
-def test_nearest_finds_what_was_copied():
-    digits = data.load("digits").x_train
-    index, distance = gan.nearest(digits[[5, 77, 3999]], digits)
-    assert index.tolist() == [5, 77, 3999]
-    assert_array_equal(distance, 0)
-
-
-@pytest.mark.parametrize("name", ["mixed_float16", "mixed_bfloat16", "float64"])
-def test_what_is_judged_does_not_hang_on_the_policy(policy, name):
-    some = images(5, (28, 28, 1))
-    expected = gan.judged(some, "digits")
-    gan._shared_judge.cache_clear()
-    policy(name)
-    for _ in range(2):
-        features, classes = gan.judged(some, "digits")
-        assert (features.dtype, classes.dtype) == ("float32", "int64")
-        assert_array_equal(features, expected[0])
-        assert_array_equal(classes, expected[1])
-        policy("float32")
-
-
-def test_nobody_changes_the_judge_of_others():
-    expected, _ = gan.judged(images(2, (28, 28, 1)), "digits")
-    mine = gan.judge("digits")
-    mine.set_weights([0 * weights for weights in mine.get_weights()])
-    assert_array_equal(gan.judged(images(2, (28, 28, 1)), "digits")[0], expected)
-    assert np.abs(gan.judge("digits").get_weights()[0]).max() > 0
-
-
-def test_the_judge_of_digits_knows_digits():
-    digits = data.load("digits")
-    features, classes = gan.judged(digits.x_test, "digits")
-    assert features.shape == (1000, 64)
-    assert np.mean(classes == digits.y_test) > 0.985
-    others, _ = gan.judged(digits.x_train[::4], "digits")
-    noise, _ = gan.judged(np.random.default_rng(0).random((1000, 28, 28, 1)), "digits")
-    assert gan.frechet_distance(others, features) < 2
-    assert gan.frechet_distance(noise, features) > 50
-
-
-@pytest.mark.parametrize("name", sorted(gan.JUDGES))
-def test_every_judge_is_the_recorded_file(name):
-    features, answers = gan.judge(name)(np.zeros((2, *data.IMAGE_SHAPES[name]), "float32"))
-    assert (features.shape, answers.shape) == ((2, 64), (2, 10))
-
-
-def test_an_unknown_judge_is_refused():
-    with pytest.raises(ValueError, match="There is no judge for 'cats'; choose one of digits, cifar10"):
-        gan.judge("cats")
-
-
 # Bad input
 
 
@@ -854,10 +718,6 @@ def test_an_unknown_judge_is_refused():
             lambda: compiled(small_gan(discriminator_steps=3)).train_on_batch(points(2)),
             "A batch of 2 is too small for 3",
         ),
-        (lambda: gan.variety([]), "classes must be numbers from 0 to 9, at least one"),
-        (lambda: gan.variety([10]), "classes must be numbers from 0 to 9, at least one"),
-        (lambda: gan.nearest(images(2), images(2, (4, 8, 2))), "they must be of one kind"),
-        (lambda: gan.frechet_distance(np.full((3, 2), np.nan), np.ones((3, 2))), "a value that is not finite"),
         (lambda: gan.GAN(keras.Sequential([layers.Dense(2)]), dense(2, 1)), "The generator is no built Keras model"),
         (
             lambda: small_gan(noise="pink"),
@@ -880,23 +740,6 @@ def test_an_unknown_judge_is_refused():
         (lambda: small_gan().fit(np.float32(3)), "x is a float32; give an array (examples, ...)"),
         (lambda: small_gan().fit(points(4).astype(str)), "The data are of type <U32; give real numbers"),
         (lambda: small_gan().fit(points(4).astype(complex)), "The data are of type complex128; give real numbers"),
-        (lambda: gan.variety(np.zeros(0, int)), "classes must be numbers from 0 to 9, at least one"),
-        (lambda: gan.variety([0.5]), "classes must be numbers from 0 to 9, at least one"),
-        (lambda: gan.variety([[1]]), "classes must be numbers from 0 to 9, at least one"),
-        (lambda: gan.variety([0], 0), "num_classes is 0; it must be a whole number from 1"),
-        (lambda: gan.nearest(images(2)[:0], images(2)), "There are no images: their shape is (0, 8, 8, 1)"),
-        (lambda: gan.nearest(images(2), images(2)[:0]), "There are no training images"),
-        (lambda: gan.nearest(bright(np.nan), images(2)), "The images hold a value that is not finite"),
-        (lambda: gan.nearest(images(2), bright(np.inf)), "The training images hold a value that is not finite"),
-        (
-            lambda: gan.nearest(bright(255).astype("uint8"), images(2)),
-            "The images are uint8, the training images float",
-        ),
-        (lambda: gan.frechet_distance(np.ones((3, 0)), np.ones((3, 0))), "both need (examples, n)"),
-        (lambda: gan.judged(bright(1), "digits"), "The images have shape (8, 8, 8, 1); the judge of digits takes"),
-        (lambda: gan.judged(digits_of("uint8", 255), "digits"), "The images lie in [255, 255], but the judge knows"),
-        (lambda: gan.judged(digits_of("float32", np.nan), "digits"), "The images hold a value that is not finite"),
-        (lambda: gan.judged(digits_of("float32", -1), "digits"), "The images lie in [-1, -1], but the judge knows"),
     ],
 )
 def test_what_cannot_work_gets_one_sentence(call, message):
@@ -904,10 +747,6 @@ def test_what_cannot_work_gets_one_sentence(call, message):
         call()
     assert message in str(caught.value)
     assert "\n" not in str(caught.value)
-
-
-def digits_of(dtype, value):
-    return np.full((2, 28, 28, 1), value, dtype)
 
 
 def test_integers_of_numpy_are_integers(tmp_path):
@@ -921,19 +760,13 @@ def test_integers_of_numpy_are_integers(tmp_path):
     assert_array_equal(model.generate(two, seed=four), model.generate(2, seed=4))
     model.save(tmp_path / "gan.keras")
     assert_array_equal(keras.saving.load_model(tmp_path / "gan.keras").generate(two), model.generate(2))
-    assert gan.variety(np.zeros(3, "uint8"), two) == (1, 0.0)
+    assert metrics.class_coverage(np.zeros(3, "uint8"), two) == (1, 0.0)
 
 
 def test_none_and_one_are_numbers_too():
     model = compiled(small_gan())
     assert (model.generate(0).shape, model.generate(0).dtype) == ((0, WIDTH), "float32")
     assert np.isfinite([*model.fit(points(1), verbose=0).history.values()]).all()
-    ones = digits_of("uint8", 1)
-    features, classes = gan.judged(ones[:0], "digits")
-    assert (features.shape, classes.shape) == ((0, 64), (0,))
-    assert (features.dtype, classes.dtype) == ("float32", "int64")
-    assert_array_equal(gan.judged(ones, "digits")[0], gan.judged(ones.astype("float32"), "digits")[0])
-    assert gan.nearest(images(1), images(1))[0].tolist() == [0]
 
 
 def of_two_inputs():

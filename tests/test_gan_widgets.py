@@ -10,7 +10,8 @@ import pytest
 from keras import layers, ops
 from playwright.sync_api import expect
 
-from coursekit import gan, training
+from coursekit import gan
+from coursekit.gradients import value_and_grad
 from coursekit.widgets import GanPlayground, LatentExplorer
 
 
@@ -102,7 +103,7 @@ def test_playground_has_the_losses_and_gradients_of_coursekit(open_page, loss):
         d_loss, d_gradients, right, g_loss, g_gradients = page.evaluate(GRADIENTS, arguments)
 
         fake = ops.stop_gradient(g(noise))
-        wanted, expected = training.value_and_grad(
+        wanted, expected = value_and_grad(
             lambda: gan.discriminator_loss(d(real), d(fake)),  # noqa: B023 (called at once)
             d.trainable_variables,
         )
@@ -111,7 +112,7 @@ def test_playground_has_the_losses_and_gradients_of_coursekit(open_page, loss):
         assert right == pytest.approx(
             [np.mean(ops.convert_to_numpy(d(real)) > 0), np.mean(ops.convert_to_numpy(d(fake)) < 0)]
         )
-        wanted, expected = training.value_and_grad(
+        wanted, expected = value_and_grad(
             lambda: gan.generator_loss(d(g(noise)), loss),  # noqa: B023
             g.trainable_variables,
         )

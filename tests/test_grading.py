@@ -19,8 +19,8 @@ from conftest import ROOT
 from hypothesis import given
 from hypothesis import strategies as st
 
-from coursekit import checks
-from coursekit.checks.question import Contest
+from coursekit import exercises
+from coursekit.exercises.question import Contest
 from coursekit.grading import grade, sandbox, session, submissions
 
 # Nothing here depends on the backend, so that it runs once, with the replays.
@@ -32,7 +32,7 @@ SOLUTION = {
     for cell in MASTER.cells
     if cell.cell_type == "code" and not {"mistake", "not-graded"} & set(cell.metadata.get("tags", []))
 }
-QUESTIONS = checks.questions("normalization")
+QUESTIONS = exercises.questions("normalization")
 ANSWER_TO = {
     name: next(
         source for source in SOLUTION.values() if re.search(rf"^def {question.function}\(", source, re.MULTILINE)
@@ -105,9 +105,9 @@ def test_the_same_seed_gives_the_same_grades_and_inputs_differ_from_the_public_o
     assert json.dumps(again, default=lambda array: array.tolist()) == json.dumps(
         solution["questions"], default=lambda array: array.tolist()
     )
-    public = checks.expected("normalization")
+    public = exercises.expected("normalization")
     assert all(
-        not checks.find(name)[0].judge(0, public[name]["solution"], solution["questions"][name]["solution"])[0]
+        not exercises.find(name)[0].judge(0, public[name]["solution"], solution["questions"][name]["solution"])[0]
         for name in list(QUESTIONS)[:4]
     )
 
@@ -121,14 +121,14 @@ FORGERIES = {
     "prints a verdict": "print('✓ passed · verdict · 15 of 15 points')",
     "replaces check": "class Passed:\n    def __call__(self, *_): print('passed')\ncheck = Passed()",
     "patches the question": (
-        "from coursekit.checks import question\nquestion.Question.judge = lambda *_: (15, '')\n"
+        "from coursekit.exercises import question\nquestion.Question.judge = lambda *_: (15, '')\n"
         "question.Question.results = lambda *_: [{'value': 'higher'}] * 60"
     ),
     "answers with errors that say nothing": (
-        "from coursekit.checks import question\nquestion.Question.results = lambda *_: [{'error': ''}] * 60"
+        "from coursekit.exercises import question\nquestion.Question.results = lambda *_: [{'error': ''}] * 60"
     ),
     "patches the inputs": (
-        "from coursekit import checks\nfrom coursekit.checks import normalization\n"
+        "from coursekit import exercises\nfrom coursekit.exercises import normalization\n"
         "normalization.verdict = lambda random: {}\nchecks.questions = lambda topic: {}"
     ),
     "patches numpy": "np.allclose = np.array_equal = lambda *a, **k: True\nnp.abs = lambda x: x * 0",
@@ -152,7 +152,7 @@ FORGERIES = {
         " capture_output=True, text=True).stdout\nassert not found, found\n"
     ),
     "writes messages of its own": (
-        "from coursekit.checks import values\nmessage = values.pack({'ask': 'verdict', 'mistake': None})\n"
+        "from coursekit.exercises import values\nmessage = values.pack({'ask': 'verdict', 'mistake': None})\n"
         "message += values.pack({'results': [{'value': 'open'}] * 60}) + values.pack({'done': True})\n"
         + EVERYWHERE.format("message")
     ),
@@ -266,14 +266,14 @@ NUISANCES = {
     "is deeply nested": "x" + ".a" * 10**5,
     "has bytes of no program": "x = 1\0\ny = 2",
     "names a cell that is none": (
-        "from coursekit.checks import values\n"
+        "from coursekit.exercises import values\n"
         + EVERYWHERE.format("b''.join(values.pack({'cell': n}) for n in ([], {}, None, -1, 1.5, 'x'))")
     ),
     "asks what is no question": (
-        "from coursekit.checks import values\n" + EVERYWHERE.format("values.pack({'ask': [{}], 'mistake': {}})")
+        "from coursekit.exercises import values\n" + EVERYWHERE.format("values.pack({'ask': [{}], 'mistake': {}})")
     ),
     "says what it raised in lists": (
-        "from coursekit.checks import values\n"
+        "from coursekit.exercises import values\n"
         + EVERYWHERE.format("values.pack({'raised': '', 'busy': np.zeros(3)}) + values.pack({'full': [{}]})")
     ),
     "goes on twice": "import os\nos.fork()",

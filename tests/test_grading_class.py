@@ -17,8 +17,8 @@ import pytest
 from conftest import ROOT
 from test_grading import ANSWER_TO, NUISANCES, QUESTIONS, SOLUTION, bubblewrap  # noqa: F401 (a fixture)
 
-from coursekit import checks
-from coursekit.checks import normalization
+from coursekit import exercises
+from coursekit.exercises import normalization
 from coursekit.grading import __main__ as grading
 from coursekit.grading import reports, sandbox, versions, workers
 from coursekit.grading.progress import Progress
@@ -513,6 +513,6 @@ def test_the_sandbox_holds_nothing_that_answers():
         package = sandbox.allowed_package(folder) / "coursekit"
         modules = {path.stem for path in package.glob("*.py")}
         assert modules == set(sandbox.ALLOWED)
-        assert {path.stem for path in (package / "checks").glob("*.py")} > set(checks.TOPICS)
-        assert not list(package.rglob("expected")) and not modules & set(checks.TOPICS)
+        assert {path.stem for path in (package / "exercises").glob("*.py")} > set(exercises.TOPICS)
+        assert not list(package.rglob("expected")) and not modules & set(exercises.TOPICS)
         assert {path.name for path in (package / "assets").iterdir()} == {"digits.npz"}

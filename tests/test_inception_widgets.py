@@ -11,7 +11,7 @@ from coursekit.widgets import BottleneckExplorer, InceptionDesigner
 
 
 def counted(layer_or_model):
-    return [(row.multiplications, row.parameters) for row in cost.summary(layer_or_model).rows if row.parameters]
+    return [(row.macs, row.parameters) for row in cost.summary(layer_or_model).rows if row.parameters]
 
 
 def test_the_bottleneck_costs_what_coursekit_counts(open_page):
@@ -55,12 +55,12 @@ def test_the_designed_module_costs_what_coursekit_counts(open_page, reduced):
         said = page.evaluate(f"import('./inception_designer.js').then((m) => {call})")
         image = keras.Input(shape)
         kind = "reduced" if reduced else "naive"
-        module, sizes = inception.KINDS[kind], inception.scaled(filters, 1, kind)
+        module, sizes = inception.KINDS[kind], inception.scale_filters(filters, 1, kind)
         model = cost.undrawn(lambda: keras.Model(image, module(image, **sizes)))()  # noqa: B023 (called at once)
         convolutions = {row.layer.removeprefix("inception_"): row for row in cost.summary(model).rows}
         for one in said["convolutions"]:
             row = convolutions[one["name"]]
-            assert (one["multiplications"], one["parameters"]) == (row.multiplications, row.parameters)
+            assert (one["multiplications"], one["parameters"]) == (row.macs, row.parameters)
         assert len(said["convolutions"]) == (6 if reduced else 3)
         assert sum(said["given"]) == model.output.shape[-1]
 

@@ -16,6 +16,7 @@ from keras import layers, ops
 from numpy.testing import assert_allclose, assert_array_equal
 
 from coursekit import normalization, training
+from coursekit.gradients import value_and_grad
 from coursekit.normalization import BatchNormalization, LocalResponseNormalization
 
 small = st.integers(1, 4)
@@ -39,7 +40,7 @@ def output_and_gradients(layer, x, upstream, **call_options):
     def both():
         with keras.StatelessScope():
             output = call()
-        return output, training.value_and_grad(lambda: ops.sum(upstream * call()), [x, *layer.trainable_variables])[1]
+        return output, value_and_grad(lambda: ops.sum(upstream * call()), [x, *layer.trainable_variables])[1]
 
     if keras.backend.backend() == "jax":  # compile all operations at once, which is faster than one after the other
         import jax

@@ -3,13 +3,13 @@
 import re
 
 import breaks
+import make_exercises
 import nbformat
 import notebooks
 import pytest
 from conftest import ROOT
 
 import coursekit
-import exercises
 from coursekit import claims
 from coursekit.widgets import quiz
 
@@ -17,7 +17,7 @@ LONGEST_CELL = 40
 MEASURED = re.compile(r"\d*\.\d+|\d+e[+-]?\d+|\d+ ?%|\bnan\b|\binf\b")
 
 CHAPTERS = sorted(ROOT.glob(notebooks.CHAPTERS))
-MASTERS = sorted(ROOT.glob(exercises.MASTERS))
+MASTERS = sorted(ROOT.glob(make_exercises.MASTERS))
 
 
 @pytest.fixture(params=CHAPTERS, ids=lambda path: path.stem)

@@ -89,11 +89,11 @@ def generator_loss(on_fake, loss="non_saturating"):
 """
 
 FLOPS_FOR_MULTIPLICATIONS = """
-_multiplications = multiplications
+_macs = macs
 
 
-def multiplications(model, input_shape=None):
-    return 2 * _multiplications(model, input_shape)
+def macs(model, input_shape=None):
+    return 2 * _macs(model, input_shape)
 """
 BRANCHES_IN_ANOTHER_ORDER = """
 class Backwards(layers.Concatenate):

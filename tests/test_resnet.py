@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from keras import layers, ops
 from numpy.testing import assert_allclose, assert_array_equal
 
-from coursekit import cost, resnet, training, transfer
+from coursekit import cost, resnet, transfer
+from coursekit.gradients import value_and_grad
 
 UNITS = {
     "plain": resnet.plain_unit,
@@ -142,7 +143,7 @@ def test_a_gamma_of_zero_before_a_relu_never_trains():
     model.get_layer("u_2_conv").set_weights([model.get_layer("u_2_conv").get_weights()[0], np.zeros(4)])
     x = images((3, 6, 6, 4))
     weights = [model.get_layer("u_2_norm").gamma, model.get_layer("u_2_norm").beta, model.get_layer("u_1_conv").kernel]
-    _, gradients = training.value_and_grad(lambda: ops.sum(model(x, training=True) ** 2), weights)
+    _, gradients = value_and_grad(lambda: ops.sum(model(x, training=True) ** 2), weights)
     assert all(not numpy(gradient).any() for gradient in gradients)
 
 
@@ -262,7 +263,7 @@ def test_without_a_unit_its_residual_is_zero(unit, activation):
     randomize(model)
     x = images((2, 8, 8, 3))
     before = numpy(model(x))
-    deleted = resnet.without(model, unit)
+    deleted = resnet.delete_units(model, unit)
     assert_array_equal(numpy(model(x)), before)
     last = model.get_layer(f"{unit}_2_conv" if activation == "pre" else f"{unit}_2_norm")
     last.set_weights([np.zeros_like(weight) for weight in last.get_weights()])
@@ -274,7 +275,7 @@ def test_without_a_unit_its_residual_is_zero(unit, activation):
 def test_without_units_a_plain_network_is_the_shorter_one():
     deep, shallow = (resnet.plain(depth, (8, 8, 3), width=3) for depth in (20, 14))
     randomize(deep)
-    shorter = resnet.without(deep, "stage1_unit2", "stage2_unit2", "stage3_unit2")
+    shorter = resnet.delete_units(deep, "stage1_unit2", "stage2_unit2", "stage3_unit2")
     kept = {layer.name: layer for layer in deep.layers}
     for layer in filter(lambda layer: layer.weights, shallow.layers):
         layer.set_weights(kept[re.sub("unit2", "unit3", layer.name)].get_weights())
@@ -284,7 +285,7 @@ def test_without_units_a_plain_network_is_the_shorter_one():
 
 def test_a_model_without_a_unit_shares_its_weights():
     model = resnet.resnet(14, (8, 8, 3), width=2)
-    shorter = resnet.without(model, "stage2_unit2")
+    shorter = resnet.delete_units(model, "stage2_unit2")
     assert shorter.get_layer("stem").kernel is model.get_layer("stem").kernel
 
 
@@ -306,7 +307,7 @@ def test_its_cost_is_known_and_as_published():
     account = cost.summary(cost.undrawn(resnet.resnet50v2)())
     small = cost.summary(cost.undrawn(resnet.resnet)(20))
     assert account.notes == small.notes == []
-    assert 3.3e9 < account.multiplications < 4.2e9
+    assert 3.3e9 < account.macs < 4.2e9
 
 
 # The trained network
@@ -354,11 +355,11 @@ def test_the_trained_network_wants_colors():
             "x has 4 channels, and zeros cannot take any away for 2 filters; use the shortcut 'projection'.",
         ),
         (
-            lambda: resnet.without(resnet.resnet(8, (8, 8, 1), width=2), "stage1_unit2"),
+            lambda: resnet.delete_units(resnet.resnet(8, (8, 8, 1), width=2), "stage1_unit2"),
             "The model has no unit 'stage1_unit2'; it has stage1_unit1, stage2_unit1, stage3_unit1.",
         ),
         (
-            lambda: resnet.without(resnet.plain(8, (8, 8, 1), width=2), "stage2_unit1"),
+            lambda: resnet.delete_units(resnet.plain(8, (8, 8, 1), width=2), "stage2_unit1"),
             "stage2_unit1 has no shortcut and changes the shape; the rest cannot do without it.",
         ),
     ],

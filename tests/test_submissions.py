@@ -18,7 +18,7 @@ from conftest import ROOT
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from coursekit import checks
+from coursekit import exercises
 from coursekit.grading import reader, reports, submissions
 from coursekit.grading.files import LARGEST, MOST_FILES
 
@@ -438,7 +438,7 @@ def test_two_students_of_one_name_are_told_apart(folder, tmp_path):
     put(folder, "Ada_78_assignsubmission_file_/x.ipynb", OTHER)
     found = submissions.find(folder)
     assert [one.who for one in found] == ["Ada (77)", "Ada (78)"]
-    grade = {"points": dict.fromkeys(checks.questions("normalization"), 0), "messages": {}, "notes": []}
+    grade = {"points": dict.fromkeys(exercises.questions("normalization"), 0), "messages": {}, "notes": []}
     grade["messages"] = dict.fromkeys(grade["points"], "")
     reports.write_all(tmp_path / "g.csv", [(one, grade) for one in found], seed=0)
     assert len(list((tmp_path / "g-feedback").iterdir())) == 2
@@ -881,7 +881,7 @@ PEOPLE = st.builds(
     ),
     identifier=st.sampled_from(["", "7", "77"]),
     file=st.just("x.ipynb"),
-    topic=st.sampled_from(["", *checks.TOPICS]),
+    topic=st.sampled_from(["", *exercises.TOPICS]),
     platform=st.sampled_from(["", "Moodle", "Canvas", "Gradescope"]),
     attachment=st.integers(0, 10**9),
 )
@@ -919,7 +919,7 @@ def mixed(folder, tmp_path):
     put(folder, "Ada_77_assignsubmission_file_/x.ipynb")
     put(folder, "Bob_78_assignsubmission_file_/x.ipynb", "{")
     put(folder, "<b>Cy_79_assignsubmission_file_/x.pdf", "x")
-    ids = list(checks.questions("normalization"))
+    ids = list(exercises.questions("normalization"))
     messages = dict.fromkeys(ids, "") | {"lrn": "It is <b>wrong</b>."}
     grade = {"points": dict.fromkeys(ids, 0) | {"lrn": 15}, "messages": messages, "notes": []}
     graded = [(one, grade if one.topic else None) for one in submissions.find(folder)]
@@ -979,7 +979,7 @@ def test_a_page_that_is_nobodys_any_more_is_named(tmp_path):
 @pytest.mark.parametrize("path", ["alice/x.ipynb", "ada_77_9_x.ipynb", "submission_77/x.ipynb"])
 def test_moodle_gets_a_table_of_its_own_participants_only(folder, tmp_path, path):
     put(folder, path)
-    grade = {"points": {"lrn": 15}, "messages": dict.fromkeys(checks.questions("normalization"), ""), "notes": []}
-    grade["points"] = dict.fromkeys(checks.questions("normalization"), 0)
+    grade = {"points": {"lrn": 15}, "messages": dict.fromkeys(exercises.questions("normalization"), ""), "notes": []}
+    grade["points"] = dict.fromkeys(exercises.questions("normalization"), 0)
     reports.write_all(tmp_path / "g.csv", [(one, grade) for one in submissions.find(folder)], seed=0)
     assert not list(tmp_path.glob("g-moodle*")) and list(tmp_path.glob("g-canvas*"))

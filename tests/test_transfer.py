@@ -364,7 +364,7 @@ def conv_of(name):
 
 def test_freeze_an_application(application):
     with_kernel = [layer.name for layer in leaves(application) if hasattr(layer, "kernel")]
-    assert [layer.name for layer in transfer.counted_layers(application)] == with_kernel
+    assert [layer.name for layer in transfer.kernel_layers(application)] == with_kernel
     assert len(with_kernel) == 53
     for n in (53, 0, 30, 52, 1, 50):
         transfer.freeze(application, n)
@@ -392,7 +392,7 @@ NO_WEIGHTS = [
 @pytest.mark.parametrize(
     "function",
     [
-        transfer.counted_layers,
+        transfer.kernel_layers,
         lambda model: transfer.freeze(model, 0),
         lambda model: transfer.unfreeze_top(model, 0),
         lambda model: transfer.layerwise_optimizer(model, 0.1, 0.5),
@@ -441,7 +441,7 @@ def test_transfer_model_from_a_lower_layer():
     ]
     source = randomise(functional(functional(*block(1), name="body"), *x))
     model = transfer.transfer_model(source, 2, features="pool1")
-    assert [layer.name for layer in transfer.counted_layers(model)] == ["conv1", "new_head"]
+    assert [layer.name for layer in transfer.kernel_layers(model)] == ["conv1", "new_head"]
     expected = outputs_by_hand(source, images())["pool1"] @ model.get_layer("new_head").kernel
     assert_allclose(model(images()), expected, atol=1e-5)
 
@@ -575,7 +575,7 @@ def test_decay_out_of_range(models, decay):
 
 def moves(model, optimizer=None):
     """By how much a training step moves the kernels at most, from the bottom to the top."""
-    kernels = [layer.weights[0] for layer in transfer.counted_layers(model)]
+    kernels = [layer.weights[0] for layer in transfer.kernel_layers(model)]
     before = [numpy(kernel) for kernel in kernels]
     if optimizer:
         train(model, optimizer, steps=1)
@@ -640,7 +640,7 @@ def test_what_only_scales_is_no_layer_of_its_own():
             return x * self.scale
 
     model = functional(*block(1), layers.PReLU(name="slope"), *block(2), Scale(name="scale"), *head(3))
-    assert [layer.name for layer in transfer.counted_layers(model)] == ["conv1", "conv2", "head3"]
+    assert [layer.name for layer in transfer.kernel_layers(model)] == ["conv1", "conv2", "head3"]
     transfer.freeze(model, 1)
     assert not model.get_layer("slope").trainable and model.get_layer("scale").trainable
 

@@ -103,7 +103,7 @@ def inception():
         ours, theirs = training_steps(models, shape, batch=16)
         yield f"Inception module {name}, training step per image", ours, peer, theirs
     shape = (32, 32, 3)
-    filters = {name: inception.scaled(widths, 0.25) for name, widths in inception.MODULES.items()}
+    filters = {name: inception.scale_filters(widths, 0.25) for name, widths in inception.MODULES.items()}
     models = [inception.small_googlenet(shape, normalization=None), peer_googlenet(shape, filters)]
     ours, theirs = training_steps(models, shape, batch=64)
     yield "small GoogLeNet, training step per image", ours, peer, theirs

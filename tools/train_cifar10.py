@@ -25,7 +25,7 @@ import keras
 import numpy as np
 from keras import layers, ops
 
-from coursekit import data, records, resnet, training, weights
+from coursekit import data, experiments, records, resnet, training, weights
 
 DEPTHS = (20, 32, 56, 110)
 KINDS = {"plain": resnet.plain, "residual": resnet.resnet}
@@ -77,7 +77,7 @@ def train(network, dataset, passes, seed, name):
     training.compile_classifier(learner, optimizer=keras.optimizers.SGD(rate, momentum=0.9, nesterov=True))
     state = _State(f"{name}, {passes} passes", network.variables + learner.optimizer.variables)
     history = state.load()
-    with training.bar(total=passes, initial=len(history), desc=name, unit="pass") as shown:
+    with experiments.bar(total=passes, initial=len(history), desc=name, unit="pass") as shown:
         for number in range(len(history), passes):
             start = time.perf_counter()
             of_pass = training.fit(
@@ -101,7 +101,7 @@ class _State:
     """How far a run has got: all variables and the history, in one file where ``COURSEKIT_RESUME`` says so."""
 
     def __init__(self, name, variables):
-        self.path, self.variables = training.resume_path(f"{name}.npz"), variables
+        self.path, self.variables = experiments.resume_path(f"{name}.npz"), variables
 
     def save(self, history):
         if self.path:
@@ -132,8 +132,8 @@ def make_weights(passes):
     accuracy = training.accuracy(shipped, dataset.x_test, dataset.y_test)
     print(f"resnet20-cifar10: test accuracy {accuracy:.4f}, SHA-256 {sha256}")
     without = {
-        unit: training.accuracy(resnet.without(shipped, unit), dataset.x_test, dataset.y_test)
-        for unit in resnet.units(shipped)
+        unit: training.accuracy(resnet.delete_units(shipped, unit), dataset.x_test, dataset.y_test)
+        for unit in resnet.unit_names(shipped)
     }
     of_training = training.accuracy(shipped, dataset.x_train, dataset.y_train)
     measured = {"accuracy": accuracy, "training accuracy": of_training, "without": without}
@@ -165,7 +165,7 @@ def make_table(passes):
         norms = [float(np.linalg.norm(ops.convert_to_numpy(layer.kernel))) for layer in convolutions]
         return {"loss": loss, "test": test, "seconds a pass": seconds, "norms": norms}
 
-    results = training.sweep(run, DEPTHS, KINDS, seeds=SEEDS, name="resnet-table")
+    results = experiments.sweep(run, DEPTHS, KINDS, seeds=SEEDS, name="resnet-table")
     return {"networks": {f"{kind} {depth}": result for (depth, kind), result in results.items()}}
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 import coursekit
-from coursekit import checks
+from coursekit import exercises
 from coursekit.grading import grade, reports, sandbox, submissions, usage
 from coursekit.grading.progress import SEED_BITS, Entry, Progress
 from coursekit.grading.versions import versions
@@ -162,7 +162,7 @@ def refuse_incomplete(todo, progress):
     again = {Entry(one).owner for one, _ in todo}
     for owner, kept in progress.entries.items():
         if kept.grade and owner not in again:
-            new = checks.questions(kept.submission.topic).keys() - kept.grade["points"].keys()
+            new = exercises.questions(kept.submission.topic).keys() - kept.grade["points"].keys()
             if new:
                 raise ValueError(
                     f"{kept.submission.who} was graded before there was a question {min(new)}; grade the whole class "
@@ -197,7 +197,7 @@ def run(options):
             f"--student {options.student} has handed in nothing; write the name as in the table of grades."
         )
     if options.question:
-        checks.find(options.question)  # complains
+        exercises.find(options.question)  # complains
     masters = read_masters({one.topic for one in found if one.topic}, options.masters)
     of_topic = {topic: versions(topic, cells) for topic, cells in masters.items()}
     present = {(one.student, one.identifier) for one in found}
@@ -226,7 +226,7 @@ def grade_all(pool, todo, masters, of_topic, progress, kind):
     """
     topics = {one.topic for one, _ in todo}
     calls = {
-        topic: (grade.key, masters[topic], topic, progress.seed, kind) for topic in checks.TOPICS if topic in topics
+        topic: (grade.key, masters[topic], topic, progress.seed, kind) for topic in exercises.TOPICS if topic in topics
     }
     keys = dict(results(pool, calls, desc="solutions", leave=False))
     for failure in keys.values():

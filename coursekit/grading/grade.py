@@ -7,9 +7,9 @@ import os
 import tempfile
 from pathlib import Path
 
-from coursekit import checks
-from coursekit.checks import values
-from coursekit.checks.question import Contest, said
+from coursekit import exercises
+from coursekit.exercises import values
+from coursekit.exercises.question import Contest, said
 from coursekit.grading import files, sandbox, session
 
 LONGEST = 1500  # characters of what is said of an answer
@@ -32,7 +32,7 @@ def key(cells, topic, seed, kind):
     cells: of the exercise's master. Returns ``{"questions": {question: {"solution": results, "mistakes": [[message,
     results], ...]}}, "limits": limits}``. Raises ValueError where the master leaves a question open.
     """
-    questions = checks.questions(topic)
+    questions = exercises.questions(topic)
     answers = session.answers(cells, questions, seed, kind, package(), mistakes=True)
     missing = [name for name in questions if (name, None) not in answers.results]
     if missing or answers.notes:
@@ -71,7 +71,7 @@ def grade(cells, topic, key, seed, kind, only=None):
     key: of ``key``. only: ids of the questions to judge; by default all. Returns ``{"points": {question: points},
     "messages": {question: sentence}, "notes": [...]}``.
     """
-    questions = checks.questions(topic)
+    questions = exercises.questions(topic)
     answers = session.answers(cells, questions, seed, kind, package(), key["limits"])
     points, messages = {}, {}
     for name in questions if only is None else only:

@@ -10,7 +10,7 @@ from collections import Counter
 from pathlib import PurePath
 from typing import NamedTuple
 
-from coursekit import checks
+from coursekit import exercises
 from coursekit.grading.files import NOTEBOOK, SubmissionsError, is_zip, normal
 
 # What Moodle writes ends a folder's name, and in a file's comes first; it leaves no underscore in a student's name.
@@ -28,7 +28,7 @@ GRADESCOPE = re.compile(r"submission_\d+")
 METADATA = "submission_metadata.yml"
 NBGRADER = {"source", "release", "autograded", "feedback"}
 # What stands in a file's name beside the student's: the exercise's, and what browsers and Colab make of a second copy.
-EXERCISE = re.compile(rf"\d\d[-_ ](?:{'|'.join(checks.TOPICS)})s?(?:[-_ ]learning)?", re.IGNORECASE)
+EXERCISE = re.compile(rf"\d\d[-_ ](?:{'|'.join(exercises.TOPICS)})s?(?:[-_ ]learning)?", re.IGNORECASE)
 COPY = re.compile(r"^(Copy of|Kopie von|Copie de|Copia de) |( ?\(\d+\)|[- ]+Copy ?\d*)$", re.IGNORECASE)
 DOCUMENTS = {".pdf", ".py", ".html", ".zip", ".docx", ".odt", ".rtf", ".rar", ".7z", ".gz", ".tar", ".tgz"}
 

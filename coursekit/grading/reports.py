@@ -8,7 +8,7 @@ import re
 import unicodedata
 from pathlib import Path
 
-from coursekit import checks
+from coursekit import exercises
 
 STYLE = """
 body { font: 16px/1.5 system-ui, sans-serif; max-width: 44rem; margin: 2rem auto; padding: 0 1rem; color: #222; }
@@ -36,7 +36,7 @@ def total(grade):
 
 
 def possible(topic):
-    return sum(question.points for question in checks.questions(topic).values())
+    return sum(question.points for question in exercises.questions(topic).values())
 
 
 def write_all(out, graded, seed):
@@ -115,7 +115,7 @@ def _cell(value):
 
 
 def _grades(graded):
-    names = [name for topic in checks.TOPICS for name in checks.questions(topic)]
+    names = [name for topic in exercises.TOPICS for name in exercises.questions(topic)]
     names = [name for name in names if any(grade and name in grade["points"] for _, grade in graded)]
     rows = [["student", "id", "exercise", "file", "points", "of", "late", *names, "notes"]]
     for submission, grade in graded:
@@ -128,7 +128,7 @@ def _grades(graded):
 
 
 def _topics(graded):
-    return [topic for topic in checks.TOPICS if any(submission.topic == topic for submission, _ in graded)]
+    return [topic for topic in exercises.TOPICS if any(submission.topic == topic for submission, _ in graded)]
 
 
 def _canvas(graded):
@@ -177,7 +177,7 @@ def _moodle(graded, topic):
 
 def _comments(submission, grade):
     """What the page of feedback says, in sentences."""
-    questions = checks.questions(submission.topic)
+    questions = exercises.questions(submission.topic)
     missed = [f"{questions[name].title}: {message}" for name, message in grade["messages"].items() if message]
     return [f"{total(grade):g} of {possible(submission.topic)} points.", *missed, *submission.notes, *grade["notes"]]
 
@@ -193,7 +193,7 @@ def _gradescope(submission, grade):
             "max_score": question.points,
             "output": grade["messages"][name],
         }
-        for name, question in checks.questions(submission.topic).items()
+        for name, question in exercises.questions(submission.topic).items()
     ]
     return {"score": total(grade), "output": " ".join(grade["notes"]), "tests": tests}
 
@@ -212,7 +212,7 @@ def _feedback(submission, grade):
     if not grade:
         return _page(title, f"<p><strong>Not graded.</strong></p>{notes}")
     rows = []
-    for name, question in checks.questions(submission.topic).items():
+    for name, question in exercises.questions(submission.topic).items():
         points = grade["points"][name]
         kind = "full" if points == question.points else "none" if points == 0 else ""
         message = html.escape(grade["messages"][name]) or "Right."
@@ -285,10 +285,10 @@ def _missed(grades, topic):
     """Questions by the share of their points that the class got, the lowest first."""
     shares = {
         name: sum(grade["points"][name] for grade in grades) / (question.points * len(grades))
-        for name, question in checks.questions(topic).items()
+        for name, question in exercises.questions(topic).items()
     }
     rows = "".join(
-        f"<tr><th scope='row'>{html.escape(checks.questions(topic)[name].title)}</th>"
+        f"<tr><th scope='row'>{html.escape(exercises.questions(topic)[name].title)}</th>"
         f"<td class='points'>{share:.0%} of the points</td></tr>"
         for name, share in sorted(shares.items(), key=lambda item: item[1])
     )

@@ -20,7 +20,7 @@ from coursekit.grading import seccomp, usage
 KINDS = ("bwrap", "docker", "none")
 IMAGE = "coursekit-grading"
 # What of coursekit a notebook may import while it is graded: nothing that could answer a question.
-ALLOWED = ("__init__", "cost", "cost_rules", "data", "require", "runtime")
+ALLOWED = ("__init__", "_version", "cost", "cost_rules", "data", "require", "runtime")
 # Seconds of a notebook and of one of its cells, of processor time or of waiting by its own choice; MiB of memory, disk.
 LIMITS = {"seconds": 600, "cell_seconds": 120, "memory": 8192, "processes": 256, "disk": 256}
 # Root hands a notebook over to users of its own, one for each that runs at a time, who have no files and no rights.
@@ -45,7 +45,8 @@ def allowed_package(folder):
     target.mkdir(parents=True)
     for name in ALLOWED:
         shutil.copy(source / f"{name}.py", target)
-    shutil.copytree(source / "checks", target / "checks", ignore=shutil.ignore_patterns("expected", "__pycache__"))
+    secret = shutil.ignore_patterns("expected", "__pycache__")
+    shutil.copytree(source / "exercises", target / "exercises", ignore=secret)
     (target / "assets").mkdir()
     shutil.copy(source / "assets" / "digits.npz", target / "assets")
     return Path(folder)
@@ -61,7 +62,7 @@ class Sandbox:
         user = FIRST_USER + threading.get_native_id() % USERS
         own = {name: limits[name] for name in ("seconds", "memory", "processes", "disk")}
         own["user"] = user if kind == "bwrap" and os.getuid() == 0 else None
-        runner = ["-m", "coursekit.checks.runner", json.dumps(own)]
+        runner = ["-m", "coursekit.exercises.runner", json.dumps(own)]
         filter_fd = _filter() if kind == "bwrap" else None
         if kind == "bwrap":
             command = [*_bwrap(package, limits, filter_fd), sys.executable, *runner]

@@ -6,7 +6,7 @@ import threading
 import time
 from dataclasses import dataclass, field
 
-from coursekit.checks import runner, values
+from coursekit.exercises import runner, values
 from coursekit.grading import sandbox, usage
 
 TICK = 0.1  # seconds between two looks at what a notebook uses

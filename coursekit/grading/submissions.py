@@ -13,8 +13,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from coursekit import checks
-from coursekit.checks import values
+from coursekit import exercises
+from coursekit.exercises import values
 from coursekit.grading import files, layouts, reader
 from coursekit.grading.files import SubmissionsError
 
@@ -163,9 +163,9 @@ def _topic(cells, name):
     asked = set(CHECK.findall(text))
     defined = {name for names in DEFINED.findall(text) for name in names}
     named = layouts.EXERCISE.search(name)
-    answered = dict.fromkeys(checks.TOPICS, 0)
-    for topic in checks.TOPICS:
-        questions = checks.questions(topic)
+    answered = dict.fromkeys(exercises.TOPICS, 0)
+    for topic in exercises.TOPICS:
+        questions = exercises.questions(topic)
         answers = [question for question in questions.values() if question.id in asked or question.function in defined]
         is_named = bool(named) and topic in named[0].lower()
         if len(answers) > 1 or asked & questions.keys() or is_named:
@@ -212,11 +212,11 @@ def _doubtful(of_student):
 
 def _submissions(of_student):
     """A student's submissions: for each exercise the newest notebook, and one more if something cannot be graded."""
-    exercises = {}
+    by_topic = {}
     for file in of_student:
         if file.topic:
-            exercises.setdefault(file.topic, []).append(file)
-    found = [_newest(versions) for versions in exercises.values()]
+            by_topic.setdefault(file.topic, []).append(file)
+    found = [_newest(versions) for versions in by_topic.values()]
     broken = [file for file in of_student if file.notebook and file.problem not in ("", NO_EXERCISE)]
     others = [file for file in of_student if file.problem == NO_EXERCISE]
     if broken or not found:

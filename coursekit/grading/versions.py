@@ -7,7 +7,7 @@ import importlib
 import inspect
 import re
 
-from coursekit import checks
+from coursekit import exercises
 
 MAGIC = re.compile(r"^\s*[%!].*$", re.MULTILINE)
 
@@ -17,8 +17,8 @@ def versions(topic, master):
 
     master: pairs of a cell's number and its source. Returns a dict from the question's id to a text.
     """
-    tree = ast.parse(inspect.getsource(importlib.import_module(f"coursekit.checks.{topic}")))
-    questions = checks.questions(topic)
+    tree = ast.parse(inspect.getsource(importlib.import_module(f"coursekit.exercises.{topic}")))
+    questions = exercises.questions(topic)
     cells = [_parsed(source) for _, source in master]
     concerns = [_concerns(cell, questions) for cell in cells]
     return {

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from coursekit.checks.question import Contest, Question, fitting
+from coursekit.exercises.question import Contest, Question, fitting
 
 FILTERS = (3, 4, 5)
 CLASSES = 4

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 import coursekit
-from coursekit import checks
-from coursekit.checks import inception, question, values
+from coursekit import exercises
+from coursekit.exercises import inception, question, values
 
 NUMBERS = st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.floats(allow_nan=False) | st.text(max_size=8)
 ARRAYS = arrays.arrays(
@@ -187,12 +187,12 @@ def test_a_difference_is_said_in_a_clause(expected, found, clause):
 
 # What a student reads
 
-POINTS = checks.questions("normalization")["bn-statistics"].points
+POINTS = exercises.questions("normalization")["bn-statistics"].points
 
 
 @pytest.fixture
 def check():
-    return checks.Check()
+    return exercises.Check()
 
 
 def right(x):
@@ -351,18 +351,18 @@ def test_the_line_that_raises_does_not_count_as_what_a_mistake_is_told(check):
 
 
 def test_a_question_whose_solution_is_not_recorded_says_what_to_run(check, monkeypatch):
-    monkeypatch.setattr(checks, "expected", lambda topic: {})
+    monkeypatch.setattr(exercises, "expected", lambda topic: {})
     with pytest.raises(ValueError, match=r"No solution of bn-statistics is recorded yet; run make exercises\."):
         check("bn-statistics", right)
 
 
 def test_the_package_offers_one_check():
-    assert coursekit.check is checks.check
+    assert coursekit.check is exercises.check
 
 
-@pytest.mark.parametrize("topic", checks.TOPICS)
+@pytest.mark.parametrize("topic", exercises.TOPICS)
 def test_inputs_are_the_same_for_a_seed_and_others_for_another(topic):
-    for one in checks.questions(topic).values():
+    for one in exercises.questions(topic).values():
         drawn, again, other = (values.pack(values.plain(one.draw(seed))) for seed in (1, 1, 2))
         assert drawn == again
         assert drawn != other or not any(one.draw(1)), "only what has no inputs may draw the same"
@@ -371,8 +371,8 @@ def test_inputs_are_the_same_for_a_seed_and_others_for_another(topic):
 @pytest.mark.parametrize("result", [{"error": ""}, {"error": " "}, {"error": None}, {"error": 0}, {}, "", None])
 @pytest.mark.parametrize("name", ["bn-fold", "last-mean"])
 def test_what_is_no_result_is_not_right(name, result):
-    one, topic = checks.find(name)
-    recorded = checks.expected(topic).get(name)
+    one, topic = exercises.find(name)
+    recorded = exercises.expected(topic).get(name)
     points, sentence, _ = one.feedback(question.PUBLIC_SEED, recorded, [result] * one.cases)
     assert points == 0 and sentence.endswith(", it was not handed in.")
 
@@ -438,11 +438,11 @@ def test_a_good_design_gets_all_points_on_every_seed():
 # Inputs
 
 
-@given(st.integers(0, 2**128), st.sampled_from(checks.TOPICS), st.sampled_from(checks.TOPICS))
+@given(st.integers(0, 2**128), st.sampled_from(exercises.TOPICS), st.sampled_from(exercises.TOPICS))
 def test_no_question_shows_anything_of_the_random_numbers_of_another(seed, topic, other_topic):
     def first_numbers(of):
         return [
-            random.integers(2**63) for question in checks.questions(of).values() for random in question.randoms(seed)
+            random.integers(2**63) for question in exercises.questions(of).values() for random in question.randoms(seed)
         ]
 
     numbers = first_numbers(topic) + (first_numbers(other_topic) if other_topic != topic else [])
@@ -450,6 +450,6 @@ def test_no_question_shows_anything_of_the_random_numbers_of_another(seed, topic
 
 
 def test_a_seed_decides_the_inputs():
-    one, other = (checks.questions("normalization")["lrn"].draw(seed) for seed in (1, 2))
+    one, other = (exercises.questions("normalization")["lrn"].draw(seed) for seed in (1, 2))
     assert not np.array_equal(one[0]["x"], other[0]["x"])
-    assert checks.questions("normalization")["lrn"].draw(1) is one, "drawn once"
+    assert exercises.questions("normalization")["lrn"].draw(1) is one, "drawn once"

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from coursekit.checks import values
+from coursekit.exercises import values
 
 PUBLIC_SEED = 0
 # What the files of a notebook's cells are called, in Jupyter, in IPython and in Colab.

@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from coursekit.checks.question import Contest, Question
+from coursekit.exercises.question import Contest, Question
 
 
 def convolution(random):
@@ -140,7 +140,7 @@ def under_budget(designs, randoms):
     from coursekit import cost, data, training
 
     design = designs[0]
-    needed = cost.multiplications(built(design))
+    needed = cost.macs(built(design))
     if needed > MOST:
         raise ValueError(f"The network needs {needed:,} multiplications; {MOST:,} are allowed.")
     digits = data.shrink(data.load("digits"), 2)

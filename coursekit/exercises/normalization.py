@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from coursekit.checks.question import Contest, Question, fitting, share_of
+from coursekit.exercises.question import Contest, Question, fitting, share_of
 
 
 def maps(random, channels=None):

@@ -8,8 +8,8 @@ import functools
 import importlib
 import pathlib
 
-from coursekit.checks import values
-from coursekit.checks.question import PUBLIC_SEED
+from coursekit.exercises import values
+from coursekit.exercises.question import PUBLIC_SEED
 
 TOPICS = ("transfer", "normalization", "gan", "inception", "resnet")
 EXPECTED = pathlib.Path(__file__).parent / "expected"
@@ -21,7 +21,7 @@ def questions(topic):
     >>> sum(question.points for question in questions("normalization").values())
     100
     """
-    module = importlib.import_module(f"coursekit.checks.{topic}")
+    module = importlib.import_module(f"coursekit.exercises.{topic}")
     return {question.id: question for question in module.QUESTIONS}
 
 

@@ -1,6 +1,6 @@
-"""Make coursekit/assets/judge-*.npz, the classifiers whose features measure the generated images of chapter 3.
+"""Make coursekit/assets/classifier-*.npz, the classifiers whose features measure the generated images of chapter 3.
 
-    python tools/make_judges.py digits cifar10
+    python tools/make_classifiers.py digits cifar10
 
 CIFAR-10 is loaded as in the course: from ``$COURSEKIT_DATA/cifar10.npz``, or downloaded. The committed one was made
 from JPEG copies of its images. Every network trains on the training images, shifted by up to two pixels, and never sees
@@ -12,7 +12,7 @@ import sys
 import keras
 import numpy as np
 
-from coursekit import data, gan, training, weights
+from coursekit import data, experiments, metrics, training, weights
 
 EPOCHS = {"digits": 30, "cifar10": 20}
 BATCH = 64
@@ -30,18 +30,18 @@ def make(name):
     keras.utils.set_random_seed(0)
     random = np.random.default_rng(0)
     loaded = data.load(name)
-    network = gan.judge_network(data.IMAGE_SHAPES[name])
+    network = metrics.classifier_network(data.IMAGE_SHAPES[name])
     classifier = keras.Model(network.input, network.output[1])
     steps = EPOCHS[name] * -(-len(loaded.x_train) // BATCH)
     training.compile_classifier(classifier, keras.optimizers.schedules.CosineDecay(3e-3, steps))
-    for epoch in training.bar(range(EPOCHS[name]), desc=name, unit="epoch"):
+    for epoch in experiments.bar(range(EPOCHS[name]), desc=name, unit="epoch"):
         images = shifted(loaded.x_train, random)
         training.fit(
             classifier, images, loaded.y_train, epochs=1, seed=epoch, batch_size=BATCH, progress=lambda _: None
         )
-    sha256 = weights.save(network, f"judge-{name}")
+    sha256 = weights.save(network, f"classifier-{name}")
     accuracy = training.accuracy(classifier, loaded.x_test, loaded.y_test)
-    print(f"judge-{name}: test accuracy {accuracy:.4f}, SHA-256 {sha256}")
+    print(f"classifier-{name}: test accuracy {accuracy:.4f}, SHA-256 {sha256}")
 
 
 if __name__ == "__main__":

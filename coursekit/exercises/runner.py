@@ -1,5 +1,5 @@
 """Runs a notebook's cells where the grader wants them run, and hands in what they answer: ``python -m
-coursekit.checks.runner LIMITS``.
+coursekit.exercises.runner LIMITS``.
 
 This is the only program in the sandbox that is not the student's, and the grader believes nothing that it says beyond
 the values of the answers. It reads from its standard input and writes to its standard output; what the cells print goes
@@ -24,7 +24,7 @@ import sys
 import threading
 import types
 
-from coursekit.checks import check, question, values
+from coursekit.exercises import check, question, values
 
 MIB = 2**20
 OPEN_FILES = 256

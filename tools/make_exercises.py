@@ -19,9 +19,9 @@ import nbformat
 import notebooks
 import numpy as np
 
-from coursekit import checks
-from coursekit.checks import values
-from coursekit.checks.question import Contest
+from coursekit import exercises
+from coursekit.exercises import values
+from coursekit.exercises.question import Contest
 from coursekit.grading import grade, submissions
 
 ROOT = Path(__file__).parents[1]
@@ -34,12 +34,12 @@ TO_DO = 'raise NotImplementedError("Your code goes here.")'
 
 def topic_of(path):
     """The topic of an exercise, from the name of its file: 02-normalization.ipynb."""
-    for topic in checks.TOPICS:
+    for topic in exercises.TOPICS:
         if re.match(rf"\d\d-{topic}", path.stem):
             return topic
     raise notebooks.NotebookError(
-        "its name must begin with two digits, a hyphen and one of the TOPICS in coursekit/checks/__init__.py: "
-        f"{', '.join(checks.TOPICS)}"
+        "its name must begin with two digits, a hyphen and one of the TOPICS in coursekit/exercises/__init__.py: "
+        f"{', '.join(exercises.TOPICS)}"
     )
 
 
@@ -160,7 +160,7 @@ def _lacks(part, check, place, function, question):
 def answered(master, topic):
     """What solution and mistakes of a master answer to the public inputs, by question."""
     try:
-        return grade.key(submissions.code(master, "not-graded"), topic, checks.PUBLIC_SEED, "none")["questions"]
+        return grade.key(submissions.code(master, "not-graded"), topic, exercises.PUBLIC_SEED, "none")["questions"]
     except ValueError as error:
         raise notebooks.NotebookError(str(error)) from None
 
@@ -182,7 +182,7 @@ def refresh(path):
     if first is None or "    import coursekit" not in first.source:  # which would be written over
         raise notebooks.NotebookError("the first code cell must be the one that installs; copy it from another master")
     first.source = bootstrap(master)
-    target = checks.EXPECTED / topic
+    target = exercises.EXPECTED / topic
     target.parent.mkdir(exist_ok=True)
     target.write_bytes(values.pack(shortened(answered(master, topic))))
     run = notebooks.execute(master, path.parent)
@@ -190,7 +190,7 @@ def refresh(path):
     if notebooks.without_run(master) != notebooks.without_run(committed):
         nbformat.write(master, path)
     nbformat.write(derive(master), ROOT / "book" / "exercises" / path.name)
-    questions = checks.questions(topic)
+    questions = exercises.questions(topic)
     return "\n  ".join([f"{len(questions)} questions, {run['seconds']} s", *lacks(master, path, questions)])
 
 
