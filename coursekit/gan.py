@@ -1,4 +1,4 @@
-"""Generative adversarial networks: the two networks, the two-part training step, and measures of what comes out.
+"""Generative adversarial networks: the two networks, and the training step in two parts.
 
 Throughout, the discriminator answers one *logit* an image: positive for "real", negative for "fake". Its probability of
 "real" is the sigmoid of it.
@@ -11,7 +11,7 @@ import keras
 import numpy as np
 from keras import layers, ops
 
-from coursekit import require, training
+from coursekit import pretrained, require, training
 from coursekit.gradients import CustomStep, value_and_grad
 
 # What the generator starts from, by name: functions of a shape and a seed. All have mean 0 and variance 1, so that
@@ -22,15 +22,18 @@ NOISES = {
 }
 _BUILT_IN = dict(NOISES)
 LOSSES = ("non_saturating", "minimax")
+BATCH_NORM = {"momentum": 0.9, "epsilon": 1e-5}
 
 
-def generator(latent_dim, image_shape=(28, 28, 1), filters=(64, 32)):
+def generator(latent_dim, image_shape=(28, 28, 1), *, filters=(64, 32), weights=None, name=None):
     """DCGAN generator: a dense layer to a small map, then transposed convolutions that double it up to the image.
 
     latent_dim: int, how many random numbers an image starts from. image_shape: (height, width, channels); every entry
-    of ``filters`` halves height and width on the way down to the small map, which must come out even. Returns a
-    functional model from noise (batch, latent_dim) to images (batch, height, width, channels) in [0, 1].
-    Raises ValueError for a shape that cannot be halved so often.
+    of ``filters`` halves height and width on the way down to the small map, which must come out even. weights: None,
+    or path of a file of ``save_weights``. name: the names of all layers begin with it. Returns a functional model from
+    noise (batch, latent_dim) to images (batch, height, width, channels) in [0, 1], with layers named ``dense1``,
+    ``map1``, ``norm1``, ``relu1``, ``conv2``, ``norm2``, ``relu2``, ... ``images``.
+    Raises ValueError for a shape that cannot be halved so often, or weights of another network.
 
     Source: Radford et al. 2016, section 3: no pooling, no dense layer on top, batch norm everywhere but at the output,
     ReLU, weights from a normal distribution of standard deviation 0.02. They scale images to [-1, 1] and end in tanh.
@@ -41,25 +44,34 @@ def generator(latent_dim, image_shape=(28, 28, 1), filters=(64, 32)):
     """
     image_shape, filters = _sizes(image_shape, filters)
     latent_dim = require.whole("latent_dim", latent_dim)
+    prefix = f"{name}_" if name else ""
     height, width = (side // 2 ** len(filters) for side in image_shape[:2])
+
+    def enlarge(x, filters, name, **options):
+        options |= {"kernel_initializer": _normal(), "name": f"{prefix}{name}"}
+        return layers.Conv2DTranspose(filters, 4, 2, "same", **options)(x)
+
+    def norm_relu(x, number):
+        x = layers.BatchNormalization(**BATCH_NORM, name=f"{prefix}norm{number}")(x)
+        return layers.ReLU(name=f"{prefix}relu{number}")(x)
+
     x = inputs = keras.Input((latent_dim,))
-    x = layers.Dense(height * width * filters[0], use_bias=False, kernel_initializer=_normal())(x)
-    x = layers.Reshape((height, width, filters[0]))(x)
-    x = layers.ReLU()(_batch_norm()(x))
-    for number in filters[1:]:
-        x = layers.Conv2DTranspose(number, 4, 2, "same", use_bias=False, kernel_initializer=_normal())(x)
-        x = layers.ReLU()(_batch_norm()(x))
-    images = layers.Conv2DTranspose(
-        image_shape[-1], 4, 2, "same", activation="sigmoid", kernel_initializer=_normal(), name="images"
-    )(x)
-    return keras.Model(inputs, images, name="generator")
+    size = height * width * filters[0]
+    x = layers.Dense(size, use_bias=False, kernel_initializer=_normal(), name=f"{prefix}dense1")(x)
+    x = norm_relu(layers.Reshape((height, width, filters[0]), name=f"{prefix}map1")(x), 1)
+    for number, width in enumerate(filters[1:], start=2):
+        x = norm_relu(enlarge(x, width, f"conv{number}", use_bias=False), number)
+    images = enlarge(x, image_shape[-1], "images", activation="sigmoid")
+    return pretrained.load(keras.Model(inputs, images, name=name or "generator"), weights)
 
 
-def discriminator(image_shape=(28, 28, 1), filters=(16, 32)):
+def discriminator(image_shape=(28, 28, 1), *, filters=(16, 32), weights=None, name=None):
     """DCGAN discriminator: strided convolutions that halve the image, then one logit.
 
-    image_shape, filters: as for ``generator``, the other way round. Returns a functional model from images in [0, 1]
-    (batch, height, width, channels) to logits (batch, 1). Raises ValueError as ``generator`` does.
+    image_shape, filters: as for ``generator``, the other way round. weights, name: as there. Returns a functional model
+    from images in [0, 1] (batch, height, width, channels) to logits (batch, 1), with layers named ``rescale``,
+    ``conv1``, ``relu1``, ``conv2``, ``norm2``, ``relu2``, ... ``features``, ``logits``. Raises ValueError as
+    ``generator`` does.
 
     Source: Radford et al. 2016, section 3: strides in place of pooling, leaky ReLU with slope 0.2, batch norm
     everywhere but at the input. The images are first brought to [-1, 1].
@@ -68,21 +80,22 @@ def discriminator(image_shape=(28, 28, 1), filters=(16, 32)):
     (None, 1)
     """
     image_shape, filters = _sizes(image_shape, filters)
+    prefix = f"{name}_" if name else ""
     inputs = keras.Input(image_shape)
-    x = layers.Rescaling(2.0, offset=-1.0)(inputs)
-    for position, number in enumerate(filters):
-        x = layers.Conv2D(number, 4, 2, "same", use_bias=False, kernel_initializer=_normal())(x)
-        x = layers.LeakyReLU(0.2)(x if position == 0 else _batch_norm()(x))
-    x = layers.Flatten()(x)
-    return keras.Model(inputs, layers.Dense(1, kernel_initializer=_normal(), name="logit")(x), name="discriminator")
+    x = layers.Rescaling(2.0, offset=-1.0, name=f"{prefix}rescale")(inputs)
+    for number, width in enumerate(filters, start=1):
+        options = {"kernel_initializer": _normal(), "name": f"{prefix}conv{number}"}
+        x = layers.Conv2D(width, 4, 2, "same", use_bias=False, **options)(x)
+        if number > 1:
+            x = layers.BatchNormalization(**BATCH_NORM, name=f"{prefix}norm{number}")(x)
+        x = layers.LeakyReLU(0.2, name=f"{prefix}relu{number}")(x)
+    x = layers.Flatten(name=f"{prefix}features")(x)
+    logits = layers.Dense(1, kernel_initializer=_normal(), name=f"{prefix}logits")(x)
+    return pretrained.load(keras.Model(inputs, logits, name=name or "discriminator"), weights)
 
 
 def _normal():
     return keras.initializers.RandomNormal(stddev=0.02)
-
-
-def _batch_norm():
-    return layers.BatchNormalization(momentum=0.9, epsilon=1e-5)
 
 
 @keras.saving.register_keras_serializable("coursekit")

@@ -4,11 +4,12 @@ Source: Szegedy et al. 2015, "Going deeper with convolutions".
 """
 
 import functools
+import warnings
 
 import keras
 from keras import layers, ops
 
-from coursekit import cost_rules, require
+from coursekit import cost_rules, pretrained, require
 from coursekit.normalization import LocalResponseNormalization
 
 # The filters of GoogLeNet's modules, by name: the stage and a letter. Source: table 1.
@@ -27,15 +28,14 @@ AUXILIARY_AFTER = ("4a", "4d")
 AUXILIARY_WEIGHT = 0.3
 
 
-def inception_module(
-    x, *, conv_1x1, reduce_3x3, conv_3x3, reduce_5x5, conv_5x5, pool_proj, normalize=None, name="inception"
-):
+def inception_module(x, *, conv_1x1, reduce_3x3, conv_3x3, reduce_5x5, conv_5x5, pool_proj, normalize=None, name=None):
     """Inception module with dimension reductions: four branches side by side, concatenated along the channels.
 
     x: (batch, height, width, channels). conv_1x1, conv_3x3, conv_5x5: int, the filters of each size. reduce_3x3,
     reduce_5x5: int, the 1x1 filters before the larger ones. pool_proj: int, the 1x1 filters after the max-pooling.
     normalize: function of ``name=`` to a layer, put between every convolution and its ReLU. name: the layers' names
-    begin with it. Returns (batch, height, width, conv_1x1 + conv_3x3 + conv_5x5 + pool_proj).
+    begin with it; by default with ``inception_1``, ``inception_2``, ...
+    Returns (batch, height, width, conv_1x1 + conv_3x3 + conv_5x5 + pool_proj).
     Raises ValueError for an x of another rank, or filters that are no whole numbers above 0.
 
     Source: figure 2(b) and section 4.
@@ -45,6 +45,7 @@ def inception_module(
     (None, 28, 28, 256)
     """
     require.maps(x)
+    name = name or f"inception_{keras.backend.get_uid('inception')}"
     conv = functools.partial(_conv, normalize=normalize)
     ones = conv(x, conv_1x1, 1, name=f"{name}_conv_1x1")
     threes = conv(x, reduce_3x3, 1, name=f"{name}_reduce_3x3")
@@ -56,7 +57,7 @@ def inception_module(
     return layers.Concatenate(name=name)([ones, threes, fives, pooled])
 
 
-def naive_inception_module(x, *, conv_1x1, conv_3x3, conv_5x5, normalize=None, name="inception"):
+def naive_inception_module(x, *, conv_1x1, conv_3x3, conv_5x5, normalize=None, name=None):
     """Inception module without reductions: three convolutions and a max-pooling of x itself, concatenated.
 
     Parameters and errors as for ``inception_module``. The pooling keeps all channels, so that the output has more than
@@ -68,6 +69,7 @@ def naive_inception_module(x, *, conv_1x1, conv_3x3, conv_5x5, normalize=None, n
     (None, 28, 28, 416)
     """
     require.maps(x)
+    name = name or f"inception_{keras.backend.get_uid('inception')}"
     conv = functools.partial(_conv, normalize=normalize)
     ones = conv(x, conv_1x1, 1, name=f"{name}_conv_1x1")
     threes = conv(x, conv_3x3, 3, name=f"{name}_conv_3x3")
@@ -76,7 +78,7 @@ def naive_inception_module(x, *, conv_1x1, conv_3x3, conv_5x5, normalize=None, n
     return layers.Concatenate(name=name)([ones, threes, fives, pooled])
 
 
-def stacked_module(x, *, conv_1x1, conv_3x3, conv_5x5, normalize=None, name="stack"):
+def stacked_module(x, *, conv_1x1, conv_3x3, conv_5x5, normalize=None, name=None):
     """The same filters as in ``naive_inception_module``, one after the other: what Inception is to be better than.
 
     Parameters and errors as for ``inception_module``. Returns (batch, height, width, conv_5x5).
@@ -85,6 +87,7 @@ def stacked_module(x, *, conv_1x1, conv_3x3, conv_5x5, normalize=None, name="sta
     (None, 28, 28, 32)
     """
     require.maps(x)
+    name = name or f"stack_{keras.backend.get_uid('stack')}"
     conv = functools.partial(_conv, normalize=normalize)
     x = conv(x, conv_1x1, 1, name=f"{name}_conv_1x1")
     x = conv(x, conv_3x3, 3, name=f"{name}_conv_3x3")
@@ -103,119 +106,138 @@ def _conv(x, filters, size, *, name, strides=1, normalize=None):
 KINDS = {"reduced": inception_module, "naive": naive_inception_module, "stacked": stacked_module}
 
 
-def googlenet(input_shape=(224, 224, 3), num_classes=1000, auxiliary=True):
+def googlenet(input_shape=(224, 224, 3), num_classes=1000, *, auxiliary=False, weights=None, name=None):
     """GoogLeNet: three convolutions, nine Inception modules, global average pooling, one dense layer.
 
-    input_shape: (height, width, channels), at least 65 pixels a side with the auxiliary classifiers, 33 without.
-    auxiliary: with the two small classifiers that help to train the early layers; returns a ``WithAuxiliaryHeads``
-    then, 13,378,280 parameters with the defaults. Without them a functional model, 6,998,552. Both answer logits
-    (batch, num_classes). Layers (of ``.network``, where there are heads) are called ``conv1``, ``pool1``, ``norm1``,
-    ``conv2_reduce``, ``conv2``, ``norm2``, ``pool2``, ``inception_3a``, ... ``pool5``, ``dropout``, ``logits``.
-    Raises ValueError for an image too small, or a number out of range.
+    input_shape: (height, width, channels), at least 33 pixels a side, or None for a side of any size; with auxiliary
+    classifiers at least 65, and known. auxiliary: with the two small classifiers that help to train the early layers;
+    returns a ``WithAuxiliaryHeads`` then, 13,378,280 parameters with the defaults. Without them a functional model,
+    6,998,552. Both answer logits (batch, num_classes). weights: None, or path of a file of ``save_weights``. name: the
+    names of all layers begin with it. Layers are called ``conv1``, ``pool1``, ``norm1``, ``conv2_reduce``, ``conv2``,
+    ``norm2``, ``pool2``, ``inception_3a``, ... ``pool5``, ``dropout``, ``logits``.
+    Raises ValueError for an image too small, a number out of range, or weights of another network.
 
     Source: table 1, section 5 for the auxiliary classifiers. The local response normalization, which the table leaves
     out, stands where figure 3 has it. Its constants are not given there; these are AlexNet's.
 
-    >>> googlenet(auxiliary=False).get_layer("inception_5b").output.shape
+    >>> googlenet().get_layer("inception_5b").output.shape
     (None, 7, 7, 1024)
     """
-    input_shape, num_classes = require.images(input_shape, num_classes, smallest=65 if auxiliary else 33)
+    smallest = 65 if auxiliary else 33
+    input_shape, num_classes = require.images(input_shape, num_classes, smallest, any_size=not auxiliary)
+    prefix = f"{name}_" if name else ""
     x = inputs = keras.Input(input_shape)
-    x = _conv(x, 64, 7, strides=2, name="conv1")
-    x = LocalResponseNormalization(name="norm1")(_pool(x, 1))
-    x = _conv(x, 64, 1, name="conv2_reduce")
-    x = _conv(x, 192, 3, name="conv2")
-    x = _pool(LocalResponseNormalization(name="norm2")(x), 2)
-    return _classifier(inputs, x, MODULES, num_classes, inception_module, auxiliary)
+    x = _conv(x, 64, 7, strides=2, name=f"{prefix}conv1")
+    x = LocalResponseNormalization(name=f"{prefix}norm1")(_pool(x, f"{prefix}pool1"))
+    x = _conv(x, 64, 1, name=f"{prefix}conv2_reduce")
+    x = _conv(x, 192, 3, name=f"{prefix}conv2")
+    x = _pool(LocalResponseNormalization(name=f"{prefix}norm2")(x), f"{prefix}pool2")
+    heads = _modules_and_heads(x, MODULES, num_classes, inception_module, auxiliary, prefix)
+    return pretrained.load(_classifier(inputs, heads, name or "googlenet"), weights)
 
 
 def small_googlenet(
     input_shape=(32, 32, 3),
     num_classes=10,
     *,
-    width=0.25,
+    width_multiplier=0.25,
     kind="reduced",
     normalization="batch",
     modules=tuple(MODULES),
     auxiliary=False,
     dropout=0.4,
+    weights=None,
+    name=None,
 ):
     """A GoogLeNet for small images: strides and filters of the first layers fit them, every width is a share of its.
 
-    input_shape: (height, width, channels); 32 pixels become 16, 8 and 4 in the three stages of modules. width: float,
-    the share of the paper's filters that every convolution has. kind: a name in ``KINDS``, the modules: ``"reduced"``,
-    ``"naive"``, or ``"stacked"``. normalization: ``"batch"`` after every convolution, ``"lrn"`` where the paper has it,
-    or None. modules: names in ``MODULES``, in their order. auxiliary: as for ``googlenet``. dropout: float.
+    input_shape: (height, width, channels), or None for a side of any size where there are no auxiliary classifiers; 32
+    pixels become 16, 8 and 4 in the three stages of modules. width_multiplier: float, how many of the paper's filters
+    every convolution has. kind: a name in ``KINDS``, the modules: ``"reduced"``, ``"naive"``, or ``"stacked"``.
+    normalization: ``"batch"`` after every convolution, ``"lrn"`` where the paper has it, or None. modules: names in
+    ``MODULES``, in their order. dropout: float. auxiliary, weights, name: as for ``googlenet``.
 
-    Returns as ``googlenet`` does. Raises ValueError for an image too small, an unknown name, a number out of range.
+    Returns as ``googlenet`` does. Raises ValueError for an image too small, an unknown name, a number out of range, or
+    weights of another network.
 
-    >>> small_googlenet((28, 28, 1), width=0.125, modules=("3a", "4a", "5a")).get_layer("inception_5a").output.shape
+    >>> model = small_googlenet((28, 28, 1), width_multiplier=0.125, modules=("3a", "4a", "5a"))
+    >>> model.get_layer("inception_5a").output.shape
     (None, 4, 4, 104)
     """
-    input_shape, num_classes = require.images(input_shape, num_classes, smallest=25 if auxiliary else 8)
+    smallest = 25 if auxiliary else 8
+    input_shape, num_classes = require.images(input_shape, num_classes, smallest, any_size=not auxiliary)
     require.choice("kind", kind, KINDS)
     require.choice("normalization", normalization, ("batch", "lrn", None))
     _require_modules(modules, auxiliary)
-    if not require.is_finite(width) or not 0 < width <= 1:
-        raise ValueError(f"width is {width!r}; it must be greater than 0 and at most 1, which is the paper's.")
-    require.share("dropout", dropout)
+    if not require.is_finite(width_multiplier) or not 0 < width_multiplier <= 1:
+        raise ValueError(
+            f"width_multiplier is {width_multiplier!r}; it must be greater than 0 and at most 1, which is the paper's."
+        )
+    require.rate("dropout", dropout)
     normalize = functools.partial(layers.BatchNormalization, momentum=0.9) if normalization == "batch" else None
     respond = LocalResponseNormalization if normalization == "lrn" else layers.Identity
     module = functools.partial(KINDS[kind], normalize=normalize)
-    widths = {name: scale_filters(MODULES[name], width, kind) for name in modules}
+    filters = {module: scale_filters(MODULES[module], width_multiplier, kind) for module in modules}
+    stem = [_share(paper, width_multiplier) for paper in (64, 192)]
 
+    prefix = f"{name}_" if name else ""
     x = inputs = keras.Input(input_shape)
-    x = _conv(x, _share(64, width), 3, name="conv1", normalize=normalize)
-    x = respond(name="norm1")(_pool(x, 1))
-    x = _conv(x, _share(192, width), 3, name="conv2", normalize=normalize)
-    x = respond(name="norm2")(x)
-    return _classifier(inputs, x, widths, num_classes, module, auxiliary, dropout, width)
+    x = _conv(x, stem[0], 3, name=f"{prefix}conv1", normalize=normalize)
+    x = respond(name=f"{prefix}norm1")(_pool(x, f"{prefix}pool1"))
+    x = _conv(x, stem[1], 3, name=f"{prefix}conv2", normalize=normalize)
+    x = respond(name=f"{prefix}norm2")(x)
+    heads = _modules_and_heads(x, filters, num_classes, module, auxiliary, prefix, dropout, width_multiplier)
+    return pretrained.load(_classifier(inputs, heads, name or "small_googlenet"), weights)
 
 
-def scale_filters(widths, share, kind="reduced"):
+def scale_filters(filters, share, kind="reduced"):
     """The filters of a module, reduced to a share, but none to nothing.
 
-    widths: a value of ``MODULES``. kind: a name in ``KINDS``; but for ``"reduced"``, only the three sizes are left.
+    filters: a value of ``MODULES``. kind: a name in ``KINDS``; but for ``"reduced"``, only the three sizes are left.
 
     >>> scale_filters(MODULES["3a"], 1 / 8, "naive")
     {'conv_1x1': 8, 'conv_3x3': 16, 'conv_5x5': 4}
     """
-    kept = widths if kind == "reduced" else ("conv_1x1", "conv_3x3", "conv_5x5")
-    return {name: _share(widths[name], share) for name in kept}
+    kept = filters if kind == "reduced" else ("conv_1x1", "conv_3x3", "conv_5x5")
+    return {name: _share(filters[name], share) for name in kept}
 
 
 def _share(filters, share):
     return round(filters * share) or 1
 
 
-def _pool(x, number):
-    return layers.MaxPooling2D(3, 2, "same", name=f"pool{number}")(x)
+def _pool(x, name):
+    return layers.MaxPooling2D(3, 2, "same", name=name)(x)
 
 
-def _classifier(inputs, x, modules, num_classes, module, auxiliary, dropout=0.4, width=1.0):
-    """The modules, a max-pooling where the next stage begins, and the classifier on top."""
+def _modules_and_heads(x, modules, num_classes, module, auxiliary, prefix, dropout=0.4, width_multiplier=1.0):
+    """The modules, a max-pooling where the next stage begins; the logits on top, and of the auxiliary classifiers."""
     heads = []
     stage = next(iter(modules))[0]
-    for name, widths in modules.items():
+    for name, filters in modules.items():
         if name[0] != stage:
-            x, stage = _pool(x, stage), name[0]
-        x = module(x, **widths, name=f"inception_{name}")
+            x, stage = _pool(x, f"{prefix}pool{stage}"), name[0]
+        x = module(x, **filters, name=f"{prefix}inception_{name}")
         if auxiliary and name in AUXILIARY_AFTER:
-            heads.append(_auxiliary_classifier(x, num_classes, width, f"auxiliary_{name}"))
-    x = layers.GlobalAveragePooling2D(name="pool5")(x)
-    x = layers.Dropout(dropout, name="dropout")(x)
-    logits = layers.Dense(num_classes, name="logits")(x)
-    network = keras.Model(inputs, [logits, *heads] if auxiliary else logits, name="googlenet")
-    return WithAuxiliaryHeads(network) if auxiliary else network
+            heads.append(_auxiliary_classifier(x, num_classes, width_multiplier, f"{prefix}auxiliary_{name}"))
+    x = layers.GlobalAveragePooling2D(name=f"{prefix}pool5")(x)
+    x = layers.Dropout(dropout, name=f"{prefix}dropout")(x)
+    return [layers.Dense(num_classes, name=f"{prefix}logits")(x), *heads]
 
 
-def _auxiliary_classifier(x, num_classes, width, name):
+def _auxiliary_classifier(x, num_classes, width_multiplier, name):
     x = layers.AveragePooling2D(5, 3, name=f"{name}_pool")(x)
-    x = _conv(x, _share(128, width), 1, name=f"{name}_conv")
+    x = _conv(x, _share(128, width_multiplier), 1, name=f"{name}_conv")
     x = layers.Flatten(name=f"{name}_flatten")(x)
-    x = layers.Dense(_share(1024, width), activation="relu", name=f"{name}_dense")(x)
+    x = layers.Dense(_share(1024, width_multiplier), activation="relu", name=f"{name}_dense")(x)
     x = layers.Dropout(0.7, name=f"{name}_dropout")(x)
     return layers.Dense(num_classes, name=name)(x)
+
+
+def _classifier(inputs, heads, name):
+    if len(heads) == 1:
+        return keras.Model(inputs, heads[0], name=name)
+    return WithAuxiliaryHeads(keras.Model(inputs, heads, name="heads"), name=name)
 
 
 @keras.saving.register_keras_serializable("coursekit")
@@ -224,9 +246,11 @@ class WithAuxiliaryHeads(keras.Model):
 
     network: functional model from x to a list of logits, the classifier's first. ``compile`` it with one loss and
     ``fit`` it on one y, as any other: in training, the loss of every further head counts 0.3 times as much. Metrics,
-    ``evaluate`` and ``predict`` are the classifier's alone. ``network`` has all the heads, and ``classifier`` is the
-    functional model without them, on the same weights: what you ship.
-    Raises ValueError for a network that is not functional, or has a single output.
+    ``evaluate`` and ``predict`` are the classifier's alone. As a functional model, it is the classifier: its layers,
+    and what is cut out of it, have no heads. ``network`` has them, and ``classifier`` is a plain functional model
+    without them, on the same weights: what you ship, and what ``keras.models.clone_model`` makes.
+    Raises ValueError for a network that is not functional, or has a single output. Warns where it is called in training
+    but by its own ``fit``: as a part of another model, its heads learn nothing.
 
     Source: Szegedy et al. 2015, section 5.
 
@@ -238,17 +262,35 @@ class WithAuxiliaryHeads(keras.Model):
     """
 
     def __init__(self, network, **options):
-        super().__init__(**options)
         if len(getattr(network, "outputs", None) or ()) < 2:
             raise ValueError(
                 f"{network!r} is no functional model with several outputs; auxiliary heads are further ones."
             )
+        super().__init__(network.input, network.outputs[0], **options)
         self.network = network
-        self.classifier = keras.Model(network.input, network.outputs[0], name="classifier")
-        self.build(self.classifier.input_shape)
+        self.fits_heads = False
 
-    def call(self, x, training=False):
-        return self.network(x, training=True) if training else self.classifier(x, training=False)
+    @functools.cached_property
+    def classifier(self):
+        return keras.Model(self.input, self.outputs[0], name="classifier")
+
+    def train_step(self, *arguments, **options):
+        self.fits_heads = True
+        try:
+            return super().train_step(*arguments, **options)
+        finally:
+            self.fits_heads = False
+
+    def call(self, x, training=False, mask=None):
+        if training and self.fits_heads:
+            return self.network(x, training=True)
+        if training:
+            warnings.warn(
+                f"{self.name} is not trained by its own fit, so its auxiliary heads learn nothing; put what comes "
+                "before it into its network, or build it with auxiliary=False.",
+                stacklevel=2,
+            )
+        return super().call(x, training, mask)
 
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
         logits, *of_heads = keras.tree.flatten(y_pred)
@@ -263,11 +305,11 @@ class WithAuxiliaryHeads(keras.Model):
         return super().compute_metrics(x, y, keras.tree.flatten(y_pred)[0], sample_weight)
 
     def get_config(self):
-        return {"network": keras.saving.serialize_keras_object(self.network), "name": self.name}
+        return super().get_config() | {"network": keras.saving.serialize_keras_object(self.network)}
 
     @classmethod
     def from_config(cls, config):
-        return cls(keras.saving.deserialize_keras_object(config["network"]), name=config["name"])
+        return cls(**config | {"network": keras.saving.deserialize_keras_object(config["network"])})
 
 
 cost_rules.register(WithAuxiliaryHeads, cost_rules.Rule(cost_rules.inside, cost_rules.unknown))

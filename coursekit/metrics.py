@@ -7,13 +7,10 @@ import keras
 import numpy as np
 from keras import layers
 
-from coursekit import data, require, training, weights
+from coursekit import data, pretrained, require, training
 
-# The checksums of the classifiers' weights.
-CLASSIFIERS = {
-    "digits": "2da3efc1309e551e5ecf572c0e94387b3c78622033edc06a5b8050af6d291816",
-    "cifar10": "0a874b3ba2c9a87ae9ca9aedc94b30351004ed039477854231b78990894004f9",
-}
+# The data sets for which a classifier comes with the package.
+CLASSIFIERS = ("digits", "cifar10")
 
 
 def classifier(name):
@@ -23,9 +20,10 @@ def classifier(name):
     (batch, height, width, channels) to a pair: features (batch, 64), what its last layer looks at, and logits
     (batch, 10), both float32. Raises ValueError for another name, or a file that is not the one that was made.
     """
-    if name not in CLASSIFIERS:
-        raise ValueError(f"There is no classifier for {name!r}; choose one of {', '.join(CLASSIFIERS)}.")
-    return weights.load(classifier_network(data.IMAGE_SHAPES[name]), f"classifier-{name}", CLASSIFIERS[name])
+    require.choice("name", name, CLASSIFIERS)
+    model = classifier_network(data.IMAGE_SHAPES[name])
+    model.set_weights(pretrained.shipped(f"classifier-{name}"))
+    return model
 
 
 _shared_classifier = functools.cache(classifier)  # for ``classify`` alone, since a model can be changed

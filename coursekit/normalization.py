@@ -6,7 +6,7 @@ import keras
 import numpy as np
 from keras import layers, ops
 
-from coursekit import cost_rules, require
+from coursekit import cost_rules, pretrained, require
 
 
 @keras.saving.register_keras_serializable("coursekit")
@@ -49,8 +49,8 @@ class LocalResponseNormalization(layers.Layer):
         for name, value in (("alpha", alpha), ("beta", beta)):
             if not require.is_finite(value) or value < 0:
                 raise ValueError(f"{name} is {value!r}; it must be a number from 0, which switches the neighbors off.")
-        _require_choice("across", across, ("channels", "pixels"))
-        _require_choice("data_format", data_format, (None, "channels_last", "channels_first"))
+        require.choice("across", across, ("channels", "pixels"))
+        require.choice("data_format", data_format, (None, "channels_last", "channels_first"))
         self.depth_radius = int(depth_radius)
         self.bias = bias
         self.alpha = alpha
@@ -197,14 +197,15 @@ cost_rules.register(BatchNormalization, cost_rules.pointwise)
 NORMALIZATIONS = {"lrn": LocalResponseNormalization, "batch": functools.partial(BatchNormalization, momentum=0.9)}
 
 
-def alexnet(num_classes=1000, normalization="lrn", input_shape=(227, 227, 3), groups=2):
+def alexnet(input_shape=(227, 227, 3), num_classes=1000, *, normalization="lrn", groups=2, weights=None, name=None):
     """AlexNet: five convolutions, three dense layers, and the normalization after the first two activations.
 
-    normalization: ``"lrn"``, the paper's; ``"batch"``, batch norm in the same two places; or None. input_shape:
-    (height, width, channels), at least 67 pixels a side; the paper says 224, but its layers fit together only with
-    227. Returns a functional model from images to logits (batch, num_classes), with layers named ``conv1``, ``act1``,
-    ``norm1``, ``pool1``, ... ``features``, ``fc6``, ``act6``, ``dropout6``, ... ``head``. Raises ValueError for an
-    unknown normalization, an image too small, a number out of range.
+    input_shape: (height, width, channels), at least 67 pixels a side; the paper says 224, but its layers fit together
+    only with 227. normalization: ``"lrn"``, the paper's; ``"batch"``, batch norm in the same two places; or None.
+    weights: None, or path of a file of ``save_weights``. name: the names of all layers begin with it. Returns a
+    functional model from images to logits (batch, num_classes), with layers named ``conv1``, ``act1``, ``norm1``,
+    ``pool1``, ... ``features``, ``fc6``, ``act6``, ``dropout6``, ... ``logits``. Raises ValueError for an unknown
+    normalization, an image too small, a number out of range, or weights of another network.
 
     The paper splits the network over two graphics cards, and conv2, conv4 and conv5 see only the channels on their own
     card. ``groups=2`` does that by grouped convolutions: 60,965,224 parameters, the paper's "60 million". With
@@ -217,19 +218,20 @@ def alexnet(num_classes=1000, normalization="lrn", input_shape=(227, 227, 3), gr
     (None, 27, 27, 256)
     """
     input_shape, num_classes = require.images(input_shape, num_classes, smallest=67)
-    _require_choice("groups", groups, (1, 2))
-    normalize = _normalization(normalization)
+    require.choice("groups", groups, (1, 2))
+    prefix = f"{name}_" if name else ""
+    normalize = _normalization(normalization, prefix)
 
     def conv(x, number, filters, size, **options):
-        x = layers.Conv2D(filters, size, name=f"conv{number}", **options)(x)
-        return layers.ReLU(name=f"act{number}")(x)
+        x = layers.Conv2D(filters, size, name=f"{prefix}conv{number}", **options)(x)
+        return layers.ReLU(name=f"{prefix}act{number}")(x)
 
     def pool(x, number):
-        return layers.MaxPooling2D(3, 2, name=f"pool{number}")(x)
+        return layers.MaxPooling2D(3, 2, name=f"{prefix}pool{number}")(x)
 
     def dense(x, number):
-        x = layers.ReLU(name=f"act{number}")(layers.Dense(4096, name=f"fc{number}")(x))
-        return layers.Dropout(0.5, name=f"dropout{number}")(x)
+        x = layers.ReLU(name=f"{prefix}act{number}")(layers.Dense(4096, name=f"{prefix}fc{number}")(x))
+        return layers.Dropout(0.5, name=f"{prefix}dropout{number}")(x)
 
     x = inputs = keras.Input(input_shape)
     x = pool(normalize(conv(x, 1, 96, 11, strides=4), 1), 1)
@@ -237,22 +239,25 @@ def alexnet(num_classes=1000, normalization="lrn", input_shape=(227, 227, 3), gr
     x = conv(x, 3, 384, 3, padding="same")
     x = conv(x, 4, 384, 3, padding="same", groups=groups)
     x = pool(conv(x, 5, 256, 3, padding="same", groups=groups), 5)
-    x = layers.Flatten(name="features")(x)
+    x = layers.Flatten(name=f"{prefix}features")(x)
     x = dense(dense(x, 6), 7)
-    return keras.Model(inputs, layers.Dense(num_classes, name="head")(x))
+    logits = layers.Dense(num_classes, name=f"{prefix}logits")(x)
+    return pretrained.load(keras.Model(inputs, logits, name=name or "alexnet"), weights)
 
 
 def small_alexnet(
-    input_shape,
-    num_classes,
+    input_shape=(32, 32, 3),
+    num_classes=10,
+    *,
     normalization="lrn",
     filters=(32, 32, 64),
-    *,
     kernel_size=5,
     where="after",
     activation="relu",
     normalized_layers=None,
     dropout=0.0,
+    weights=None,
+    name=None,
 ):
     """A small AlexNet for small images: convolution, activation, normalization and pooling, once for each filter.
 
@@ -260,54 +265,53 @@ def small_alexnet(
     ``"batch"``, None, or a function of ``name=`` that returns a layer, ``functools.partial(LocalResponseNormalization,
     alpha=0.01)`` for instance. where: the normalization comes ``"before"`` or ``"after"`` the activation. activation:
     name or function. normalized_layers: the numbers of the convolutions to normalize, from 1; by default all of them.
-    dropout: the share of the features that the last layer does not see in training.
+    dropout: the share of the features that the last layer does not see in training. weights,
+    name: as for ``alexnet``.
 
     Returns a functional model from images to logits (batch, num_classes), with layers named ``conv1``, ``act1``,
-    ``norm1``, ``pool1``, ... ``features``, ``dropout``, ``head``. Without normalization or dropout, the layer is not
-    there. Raises ValueError for an unknown name or a number out of range.
+    ``norm1``, ``pool1``, ... ``features``, ``dropout``, ``logits``. Without normalization or dropout, the layer is
+    not there. Raises ValueError for an unknown name, a number out of range, or weights of another network.
 
     Source: the four-layer network of Krizhevsky et al. 2012, section 3.3, is in this family.
 
     >>> model = small_alexnet((28, 28, 1), 10, filters=(8, 16), where="before", normalized_layers=[1])
     >>> [layer.name for layer in model.layers][1:]
-    ['conv1', 'norm1', 'act1', 'pool1', 'conv2', 'act2', 'pool2', 'features', 'head']
+    ['conv1', 'norm1', 'act1', 'pool1', 'conv2', 'act2', 'pool2', 'features', 'logits']
     """
     input_shape, num_classes = require.images(input_shape, num_classes)
-    _require_choice("where", where, ("before", "after"))
+    require.choice("where", where, ("before", "after"))
     if len(filters) == 0 or not all(require.is_whole(width) and width > 0 for width in filters):
         raise ValueError(f"filters is {filters!r}; it must be whole numbers greater than 0, one for each convolution.")
-    if not require.is_finite(dropout) or not 0 <= dropout < 1:
-        raise ValueError(f"dropout is {dropout!r}; it must be from 0, which drops nothing, to less than 1.")
+    require.rate("dropout", dropout)
     filters, kernel_size = [int(width) for width in filters], require.whole("kernel_size", kernel_size)
     all_layers = range(1, len(filters) + 1)
-    normalized = all_layers if normalized_layers is None else normalized_layers
-    if not set(normalized) <= set(all_layers):
-        raise ValueError(f"normalized_layers is {normalized!r}; there are only the convolutions 1 to {len(filters)}.")
-    normalize = _normalization(normalization)
+    normalized = set(all_layers if normalized_layers is None else normalized_layers)
+    if not normalized <= set(all_layers):
+        raise ValueError(
+            f"normalized_layers is {sorted(normalized)}; there are only the convolutions 1 to {len(filters)}."
+        )
+    prefix = f"{name}_" if name else ""
+    normalize = _normalization(normalization, prefix)
 
     x = inputs = keras.Input(input_shape)
     for number, width in enumerate(filters, start=1):
-        x = layers.Conv2D(width, kernel_size, padding="same", name=f"conv{number}")(x)
+        x = layers.Conv2D(width, kernel_size, padding="same", name=f"{prefix}conv{number}")(x)
         if where == "before" and number in normalized:
             x = normalize(x, number)
-        x = layers.Activation(activation, name=f"act{number}")(x)
+        x = layers.Activation(activation, name=f"{prefix}act{number}")(x)
         if where == "after" and number in normalized:
             x = normalize(x, number)
-        x = layers.MaxPooling2D(3, 2, padding="same", name=f"pool{number}")(x)
-    x = layers.Flatten(name="features")(x)
+        x = layers.MaxPooling2D(3, 2, padding="same", name=f"{prefix}pool{number}")(x)
+    x = layers.Flatten(name=f"{prefix}features")(x)
     if dropout:
-        x = layers.Dropout(dropout, name="dropout")(x)
-    return keras.Model(inputs, layers.Dense(num_classes, name="head")(x))
+        x = layers.Dropout(dropout, name=f"{prefix}dropout")(x)
+    logits = layers.Dense(num_classes, name=f"{prefix}logits")(x)
+    return pretrained.load(keras.Model(inputs, logits, name=name or "small_alexnet"), weights)
 
 
-def _normalization(kind):
+def _normalization(kind, prefix):
     """Return a function of a tensor and the number of its layer that normalizes the tensor, or does nothing."""
     if not callable(kind):
-        _require_choice("normalization", kind, (*NORMALIZATIONS, None))
+        require.choice("normalization", kind, (*NORMALIZATIONS, None))
     make = NORMALIZATIONS.get(kind, kind)
-    return lambda x, number: make(name=f"norm{number}")(x) if make else x
-
-
-def _require_choice(name, value, choices):
-    if value not in choices:
-        raise ValueError(f"{name} is {value!r}; it must be one of {', '.join(map(repr, choices))}.")
+    return lambda x, number: make(name=f"{prefix}norm{number}")(x) if make else x

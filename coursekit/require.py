@@ -22,16 +22,16 @@ def whole(name, value):
     return operator.index(value)
 
 
-def share(name, value):
-    """Require a share to be left out: a number from 0 to less than 1."""
+def rate(name, value):
+    """Require the rate of a dropout: a number from 0 to less than 1."""
     if not is_finite(value) or not 0 <= value < 1:
         raise ValueError(f"{name} is {value!r}; it must be from 0, which drops nothing, to less than 1.")
 
 
 def choice(name, value, choices):
     """Require one of some values."""
-    if value not in choices:
-        raise ValueError(f"{name} has {value!r}; choose from {', '.join(map(repr, choices))}.")
+    if value not in list(choices):  # in a dict, one that cannot be hashed would be a TypeError
+        raise ValueError(f"{name} is {value!r}; it must be one of {', '.join(map(repr, choices))}.")
 
 
 def maps(x):
@@ -52,21 +52,24 @@ def channels_last():
         )
 
 
-def images(input_shape, num_classes, smallest=1):
-    """Require (height, width, channels) with so many pixels a side, and a number of classes; returns both, as ints."""
+def images(input_shape, num_classes, smallest=1, any_size=False):
+    """Require (height, width, channels) with so many pixels a side, and a number of classes; returns both, as ints.
+
+    any_size: whether height and width may be None, for images of any size.
+    """
     channels_last()
-    if (
-        not isinstance(input_shape, (list, tuple))
-        or len(input_shape) != 3
-        or not all(map(is_whole, input_shape))
-        or min(input_shape[:2]) < smallest
-        or input_shape[2] < 1
-    ):
+    if not isinstance(input_shape, (list, tuple)) or len(input_shape) != 3:
+        raise ValueError(f"input_shape is {input_shape!r}; it must be (height, width, channels).")
+    *sides, channels = input_shape
+    known = [side for side in sides if side is not None or not any_size]
+    if not all(map(is_whole, (*known, channels))) or min(known, default=smallest) < smallest or channels < 1:
+        or_none = ", or None for any size" if any_size else ""
         raise ValueError(
             f"input_shape is {input_shape!r}; it must be (height, width, channels) with at least {smallest} pixels a "
-            "side."
+            f"side{or_none}."
         )
-    return tuple(map(operator.index, input_shape)), whole("num_classes", num_classes)
+    shape = tuple(size if size is None else operator.index(size) for size in input_shape)
+    return shape, whole("num_classes", num_classes)
 
 
 def limits(name, values):

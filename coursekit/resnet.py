@@ -9,16 +9,17 @@ import functools
 import keras
 from keras import layers, ops
 
-from coursekit import require, weights
+from coursekit import pretrained, require
 
 SHORTCUTS = ("projection", "zero_padding")
 
 
-def plain_unit(x, filters, strides=1, *, weight_decay=0.0, name="unit"):
+def plain_unit(x, filters, strides=1, *, weight_decay=0.0, name=None):
     """The standard module of two layers: batch norm, ReLU and a 3x3 convolution, twice.
 
     x: (batch, height, width, channels). filters: int. strides: int, of the first convolution. weight_decay: float, for
-    the kernels: half the sum of their squares, times this, is added to the loss. name: the layers' names begin with it.
+    the kernels: half the sum of their squares, times this, is added to the loss. name: the layers' names begin with it;
+    by default with ``unit_1``, ``unit_2``, ...
     Returns (batch, ceil(height / strides), ceil(width / strides), filters).
     Raises ValueError for an x of another rank, or a number out of range.
 
@@ -27,7 +28,7 @@ def plain_unit(x, filters, strides=1, *, weight_decay=0.0, name="unit"):
     >>> plain_unit(keras.Input((32, 32, 16)), 32, strides=2).shape
     (None, 16, 16, 32)
     """
-    filters, strides = _require(x, filters, strides)
+    filters, strides, name = _require(x, filters, strides, name)
     conv = functools.partial(_conv, weight_decay=weight_decay)
     x = conv(_norm_relu(x, f"{name}_1"), filters, 3, strides, name=f"{name}_1_conv")
     return conv(_norm_relu(x, f"{name}_2"), filters, 3, bias=True, name=f"{name}_2_conv")
@@ -42,14 +43,15 @@ def residual_unit(
     zero_residual=False,
     drop_rate=0.0,
     weight_decay=0.0,
-    name="unit",
+    name=None,
 ):
     """Pre-activation residual unit: the layers of ``plain_unit``, and x is added to what they answer.
 
     Where the channels change, x cannot be added as it is. shortcut: ``"projection"`` adds a 1x1 convolution of the
-    activated x instead, ``"zero_padding"`` x with zeros for the channels that are missing. Where only the strides
-    change the shape, x is subsampled. zero_residual: begin with a last kernel of zeros, so that the new unit is its
-    shortcut. drop_rate: float, the share of examples for which training leaves the residual out (stochastic depth).
+    activated x instead, ``"zero_padding"`` x and, for the channels that are missing, zeros, half of them before and
+    half after. Where only the strides change the shape, x is subsampled. zero_residual: begin with a last kernel of
+    zeros, so that the new unit is its shortcut. drop_rate: float, the share of examples for which training leaves the
+    residual out (stochastic depth).
     Other parameters and what returns: as for ``plain_unit``.
     Raises ValueError for an x of another rank, another shortcut, or a number out of range.
 
@@ -59,14 +61,14 @@ def residual_unit(
     >>> residual_unit(keras.Input((32, 32, 16)), 32, strides=2).shape
     (None, 16, 16, 32)
     """
-    filters, strides = _require(x, filters, strides, shortcut, drop_rate)
+    filters, strides, name = _require(x, filters, strides, name, shortcut, drop_rate)
     conv = functools.partial(_conv, weight_decay=weight_decay)
     activated = _norm_relu(x, f"{name}_1")
     residual = conv(activated, filters, 3, strides, name=f"{name}_1_conv")
     residual = _norm_relu(residual, f"{name}_2")
     residual = conv(residual, filters, 3, bias=True, zeros=zero_residual, name=f"{name}_2_conv")
     project = functools.partial(conv, activated, filters, 1, strides, bias=True, name=f"{name}_0_conv")
-    return _add(_around(x, filters, strides, shortcut, project), residual, drop_rate, name)
+    return _add(_around(x, filters, strides, shortcut, project, name), residual, drop_rate, name)
 
 
 def bottleneck_unit(
@@ -78,7 +80,7 @@ def bottleneck_unit(
     zero_residual=False,
     drop_rate=0.0,
     weight_decay=0.0,
-    name="unit",
+    name=None,
 ):
     """Pre-activation residual unit of three convolutions: 1x1 to so many filters, 3x3, and 1x1 to four times as many.
 
@@ -90,7 +92,7 @@ def bottleneck_unit(
     >>> bottleneck_unit(keras.Input((56, 56, 256)), 64).shape
     (None, 56, 56, 256)
     """
-    filters, strides = _require(x, filters, strides, shortcut, drop_rate)
+    filters, strides, name = _require(x, filters, strides, name, shortcut, drop_rate)
     conv = functools.partial(_conv, weight_decay=weight_decay)
     activated = _norm_relu(x, f"{name}_1")
     residual = conv(activated, filters, 1, name=f"{name}_1_conv")
@@ -98,7 +100,7 @@ def bottleneck_unit(
     residual = _norm_relu(residual, f"{name}_3")
     residual = conv(residual, 4 * filters, 1, bias=True, zeros=zero_residual, name=f"{name}_3_conv")
     project = functools.partial(conv, activated, 4 * filters, 1, strides, bias=True, name=f"{name}_0_conv")
-    return _add(_around(x, 4 * filters, strides, shortcut, project), residual, drop_rate, name)
+    return _add(_around(x, 4 * filters, strides, shortcut, project, name), residual, drop_rate, name)
 
 
 def post_activation_unit(
@@ -110,7 +112,7 @@ def post_activation_unit(
     zero_residual=False,
     drop_rate=0.0,
     weight_decay=0.0,
-    name="unit",
+    name=None,
 ):
     """The residual unit of the first paper: convolution, batch norm, ReLU, convolution, batch norm; add x; ReLU.
 
@@ -123,7 +125,7 @@ def post_activation_unit(
     >>> post_activation_unit(keras.Input((32, 32, 16)), 32, strides=2).shape
     (None, 16, 16, 32)
     """
-    filters, strides = _require(x, filters, strides, shortcut, drop_rate)
+    filters, strides, name = _require(x, filters, strides, name, shortcut, drop_rate)
     conv = functools.partial(_conv, weight_decay=weight_decay)
     residual = _norm_relu(conv(x, filters, 3, strides, name=f"{name}_1_conv"), f"{name}_1")
     residual = conv(residual, filters, 3, name=f"{name}_2_conv")
@@ -132,15 +134,16 @@ def post_activation_unit(
     def project():
         return _norm(f"{name}_0_norm")(conv(x, filters, 1, strides, name=f"{name}_0_conv"))
 
-    x = _add(_around(x, filters, strides, shortcut, project), residual, drop_rate, name)
+    x = _add(_around(x, filters, strides, shortcut, project, name), residual, drop_rate, name)
     return layers.ReLU(name=f"{name}_relu")(x)
 
 
-def _require(x, filters, strides, shortcut="projection", drop_rate=0.0):
+def _require(x, filters, strides, name, shortcut="projection", drop_rate=0.0):
     require.maps(x)
     require.choice("shortcut", shortcut, SHORTCUTS)
-    require.share("drop_rate", drop_rate)
-    return require.whole("filters", filters), require.whole("strides", strides)
+    require.rate("drop_rate", drop_rate)
+    name = name or f"unit_{keras.backend.get_uid('unit')}"
+    return require.whole("filters", filters), require.whole("strides", strides), name
 
 
 def _decay(rate):
@@ -174,7 +177,7 @@ def _conv(x, filters, size, strides=1, *, name, bias=False, zeros=False, weight_
     )(x)
 
 
-def _around(x, filters, strides, shortcut, project):
+def _around(x, filters, strides, shortcut, project, name):
     """What goes around the residual: x, or what takes its place where the shape changes."""
     missing = filters - x.shape[-1]
     if missing and shortcut == "projection":
@@ -185,8 +188,8 @@ def _around(x, filters, strides, shortcut, project):
             "'projection'."
         )
     if strides > 1:
-        x = layers.MaxPooling2D(1, strides)(x)
-    return ops.pad(x, [(0, 0), (0, 0), (0, 0), (0, missing)]) if missing else x
+        x = layers.MaxPooling2D(1, strides, name=f"{name}_0_pool")(x)
+    return ops.pad(x, [(0, 0), (0, 0), (0, 0), (missing // 2, missing - missing // 2)]) if missing else x
 
 
 def _add(around, residual, drop_rate, name):
@@ -195,80 +198,90 @@ def _add(around, residual, drop_rate, name):
     return layers.Add(name=f"{name}_add")([around, residual])
 
 
-UNITS = {"pre": residual_unit, "post": post_activation_unit}
+UNITS = {"pre_activation": residual_unit, "post_activation": post_activation_unit}
 
 
 def resnet(
-    depth,
     input_shape=(32, 32, 3),
     num_classes=10,
     *,
-    width=16,
-    activation="pre",
+    depth=20,
+    filters=16,
+    unit="pre_activation",
     shortcut="zero_padding",
     zero_residual=False,
     drop_rate=0.0,
     weight_decay=0.0,
+    weights=None,
+    name=None,
 ):
     """Residual network for small images: a convolution, three stages of n units, global average pooling, a dense layer.
 
-    depth: int, 6n + 2, the layers with weights on the longest way. input_shape: (height, width, channels), at least 4
-    pixels a side. width: int, the filters of the first stage; each of the next has twice as many, at half the pixels a
-    side. activation: ``"pre"`` for ``residual_unit``, ``"post"`` for ``post_activation_unit``. drop_rate: that of the
-    last unit; it grows in proportion from the first. shortcut, zero_residual, weight_decay: as for the units. The
-    default shortcut has no parameters, so that the network has exactly those of ``plain``.
+    input_shape: (height, width, channels), at least 4 pixels a side, or None for a side of any size. depth: int,
+    6n + 2, the layers with weights on the longest way. filters: int, of the first stage; each of the next has twice as
+    many, at half the pixels a side. unit: a name in ``UNITS``. drop_rate: that of the last unit; it grows in proportion
+    from the first. shortcut, zero_residual, weight_decay: as for the units. The default shortcut has no parameters, so
+    that the network has exactly those of ``plain``. weights: None; path of a file of ``save_weights``; or
+    ``"cifar10"``, with all else as by default and images in [0, 1], for those that ``tools/train_cifar10.py`` trained
+    on JPEG copies of CIFAR-10: test accuracy .865. name: the names of all layers begin with it.
 
     Returns a functional model that answers logits (batch, num_classes). Layers are called ``stem``,
     ``stage1_unit1_1_norm``, ``stage1_unit1_1_conv``, ... ``stage1_unit1_add``, ... ``pool``, ``logits``.
-    Raises ValueError for another depth, an image too small, an unknown name, a number out of range.
+    Raises ValueError for another depth, an image too small, an unknown name, a number out of range, weights of another
+    network.
 
     Sources: He et al. 2016a, section 4.2; He et al. 2016b; Huang et al. 2016, section 3, for the rates.
 
-    >>> model = resnet(20)
+    >>> model = resnet()
     >>> model.output_shape, model.count_params()
     ((None, 10), 271434)
     """
-    require.choice("activation", activation, UNITS)
-    require.share("drop_rate", drop_rate)
+    require.choice("unit", unit, UNITS)
+    require.rate("drop_rate", drop_rate)
     options = dict(shortcut=shortcut, zero_residual=zero_residual, weight_decay=weight_decay)
 
-    def unit(x, filters, strides, share, name):
-        return UNITS[activation](x, filters, strides, drop_rate=drop_rate * share, name=name, **options)
+    def add_unit(x, filters, strides, progress, name):
+        return UNITS[unit](x, filters, strides, drop_rate=drop_rate * progress, name=name, **options)
 
-    return _three_stages(unit, "resnet", depth, input_shape, num_classes, width, weight_decay, activation)
+    post = unit == "post_activation"
+    model = _three_stages(add_unit, "resnet", depth, input_shape, num_classes, filters, weight_decay, name, post)
+    return pretrained.load(model, weights, {"cifar10": lambda: pretrained.shipped("resnet20-cifar10")})
 
 
-def plain(depth, input_shape=(32, 32, 3), num_classes=10, *, width=16, weight_decay=0.0):
+def plain(input_shape=(32, 32, 3), num_classes=10, *, depth=20, filters=16, weight_decay=0.0, weights=None, name=None):
     """The network of ``resnet`` without shortcuts: the same layers with as many parameters, of ``plain_unit``.
 
-    Parameters, names of the layers, what returns and errors: as for ``resnet``.
+    Parameters, names of the layers, what returns and errors: as for ``resnet``. weights: None, or path of a file.
 
-    >>> plain(20).count_params() == resnet(20).count_params()
+    >>> plain().count_params() == resnet().count_params()
     True
     """
 
-    def unit(x, filters, strides, share, name):
+    def add_unit(x, filters, strides, progress, name):
         return plain_unit(x, filters, strides, weight_decay=weight_decay, name=name)
 
-    return _three_stages(unit, "plain", depth, input_shape, num_classes, width, weight_decay)
+    model = _three_stages(add_unit, "plain", depth, input_shape, num_classes, filters, weight_decay, name)
+    return pretrained.load(model, weights)
 
 
-def _three_stages(unit, kind, depth, input_shape, num_classes, width, weight_decay, activation="pre"):
-    input_shape, num_classes = require.images(input_shape, num_classes, smallest=4)
-    width = require.whole("width", width)
+def _three_stages(add_unit, kind, depth, input_shape, num_classes, filters, weight_decay, name, post=False):
+    input_shape, num_classes = require.images(input_shape, num_classes, smallest=4, any_size=True)
+    filters = require.whole("filters", filters)
     if not require.is_whole(depth) or depth < 8 or depth % 6 != 2:
         raise ValueError(f"depth is {depth!r}; networks of three stages have 6n + 2 layers: {_nearest_depths(depth)}.")
     units = [(stage, number) for stage in (1, 2, 3) for number in range(1, depth // 6 + 1)]
+    prefix = f"{name}_" if name else ""
     x = inputs = keras.Input(input_shape)
-    x = _conv(x, width, 3, weight_decay=weight_decay, name="stem")
-    if activation == "post":
-        x = _norm_relu(x, "stem")
+    x = _conv(x, filters, 3, weight_decay=weight_decay, name=f"{prefix}stem")
+    if post:
+        x = _norm_relu(x, f"{prefix}stem")
     for position, (stage, number) in enumerate(units, start=1):
         strides = 2 if stage > 1 and number == 1 else 1
-        x = unit(x, width * 2 ** (stage - 1), strides, position / len(units), f"stage{stage}_unit{number}")
-    if activation == "pre":
-        x = _norm_relu(x, "last")
-    return _classify(inputs, x, num_classes, weight_decay, f"{kind}{depth}")
+        in_stage = filters * 2 ** (stage - 1)
+        x = add_unit(x, in_stage, strides, position / len(units), f"{prefix}stage{stage}_unit{number}")
+    if not post:
+        x = _norm_relu(x, f"{prefix}last")
+    return _classify(inputs, x, num_classes, weight_decay, prefix, name or f"{kind}{depth}")
 
 
 def _nearest_depths(depth):
@@ -278,13 +291,11 @@ def _nearest_depths(depth):
     return f"{below} or {below + 6}"
 
 
-def _classify(inputs, x, num_classes, weight_decay, name):
-    x = layers.GlobalAveragePooling2D(name="pool")(x)
-    logits = layers.Dense(num_classes, kernel_regularizer=_decay(weight_decay), name="logits")(x)
+def _classify(inputs, x, num_classes, weight_decay, prefix, name):
+    x = layers.GlobalAveragePooling2D(name=f"{prefix}pool")(x)
+    logits = layers.Dense(num_classes, kernel_regularizer=_decay(weight_decay), name=f"{prefix}logits")(x)
     return keras.Model(inputs, logits, name=name)
 
-
-PRETRAINED = "10afc961db6757266cf75c05f36bef24a1ac3a96530313dae415c2a6a999c450"
 
 # Units in the four stages. Source: He et al. 2016a, table 1.
 STAGES = {
@@ -297,36 +308,41 @@ STAGES = {
 
 
 def resnet_v2(
-    depth=50,
     input_shape=(224, 224, 3),
     num_classes=1000,
     *,
+    depth=50,
     zero_residual=False,
     drop_rate=0.0,
     weight_decay=0.0,
+    weights=None,
+    name=None,
 ):
     """ResNet for large images, with pre-activation: 50, 101 and 152 are layer by layer those of ``keras.applications``.
 
-    depth: 18, 34, 50, 101 or 152. input_shape: (height, width, channels), at least 32 pixels a side. zero_residual,
-    drop_rate, weight_decay: as for ``resnet``. As in ``keras.applications``, it is the last unit of a stage that halves
-    the image. Weights carry over: ``resnet_v2(50).set_weights(keras.applications.ResNet50V2().get_weights())``, where
-    ours answers the logits.
+    input_shape: (height, width, channels), at least 32 pixels a side, or None for a side of any size. depth: 18, 34,
+    50, 101 or 152. zero_residual, drop_rate, weight_decay: as for ``resnet``. As in ``keras.applications``, it is the
+    last unit of a stage that halves the image. weights: None; path of a file of ``save_weights``; or ``"imagenet"``,
+    with 3 channels and 1000 classes, for those of ``keras.applications``, which are downloaded; for images in [-1, 1].
+    name: the names of all layers begin with it.
 
     Returns a functional model that answers logits (batch, num_classes). Layers are named as in ``resnet``.
-    Raises ValueError for another depth, an image too small, or a number out of range.
+    Raises ValueError for another depth, an image too small, a number out of range, or weights of another network.
 
     Sources: He et al. 2016a, table 1; He et al. 2016b.
 
-    >>> resnet_v2(18, (32, 32, 3), 10).output_shape
+    >>> resnet_v2((32, 32, 3), 10, depth=18).output_shape
     (None, 10)
     """
     require.choice("depth", depth, STAGES)
-    input_shape, num_classes = require.images(input_shape, num_classes, smallest=32)
-    require.share("drop_rate", drop_rate)
+    input_shape, num_classes = require.images(input_shape, num_classes, smallest=32, any_size=True)
+    require.rate("drop_rate", drop_rate)
     unit, stages = STAGES[depth]
+    prefix = f"{name}_" if name else ""
     x = inputs = keras.Input(input_shape)
-    x = _conv(x, 64, 7, 2, bias=True, weight_decay=weight_decay, name="stem")
-    x = layers.MaxPooling2D(3, 2)(layers.ZeroPadding2D(1)(x))
+    x = _conv(x, 64, 7, 2, bias=True, weight_decay=weight_decay, name=f"{prefix}stem")
+    x = layers.ZeroPadding2D(1, name=f"{prefix}pool1_pad")(x)
+    x = layers.MaxPooling2D(3, 2, name=f"{prefix}pool1")(x)
     position = 0
     for stage, units in enumerate(stages, start=1):
         for number in range(1, units + 1):
@@ -338,35 +354,18 @@ def resnet_v2(
                 zero_residual=zero_residual,
                 drop_rate=drop_rate * position / sum(stages),
                 weight_decay=weight_decay,
-                name=f"stage{stage}_unit{number}",
+                name=f"{prefix}stage{stage}_unit{number}",
             )
-    return _classify(inputs, _norm_relu(x, "last"), num_classes, weight_decay, f"resnet{depth}v2")
-
-
-resnet50v2 = functools.partial(resnet_v2, 50)
-
-
-def pretrained(input_shape=(32, 32, 3)):
-    """``resnet(20)`` as ``tools/train_cifar10.py`` trained it on JPEG copies of CIFAR-10: test accuracy .865.
-
-    input_shape: (height, width, 3), at least 4 pixels a side; it has learned from 32x32. Returns a functional model
-    from images in [0, 1] to logits (batch, 10). Raises ValueError for another number of channels, or images too small.
-
-    >>> pretrained().output_shape
-    (None, 10)
-    """
-    model = resnet(20, input_shape)
-    if input_shape[-1] != 3:
-        raise ValueError(
-            f"input_shape is {input_shape}, and this network knows images of 3 channels; repeat a gray one three times."
-        )
-    return weights.load(model, "resnet20-cifar10", PRETRAINED)
+    x = _norm_relu(x, f"{prefix}last")
+    model = _classify(inputs, x, num_classes, weight_decay, prefix, name or f"resnet{depth}v2")
+    published = getattr(keras.applications, f"ResNet{depth}V2", None)
+    return pretrained.load(model, weights, {"imagenet": lambda: published().get_weights()} if published else {})
 
 
 def unit_names(model):
     """The names of a network's units, from the input to the output, a list.
 
-    >>> unit_names(resnet(8))
+    >>> unit_names(resnet(depth=8))
     ['stage1_unit1', 'stage2_unit1', 'stage3_unit1']
     """
     end = "_1_conv"
@@ -382,7 +381,7 @@ def delete_units(model, *missing):
 
     Source: Veit et al. 2016, section 4.1.
 
-    >>> model = resnet(20)
+    >>> model = resnet()
     >>> len(delete_units(model, "stage2_unit3").layers) < len(model.layers)
     True
     """

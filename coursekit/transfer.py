@@ -5,10 +5,12 @@ depth of nesting. What has weights and no kernel, a normalization or a PReLU, be
 shares its fate.
 """
 
+import itertools
+
 import keras
 from keras import layers
 
-from coursekit import require
+from coursekit import pretrained, require
 
 # Layers whose weights may have several axes, and are no kernel all the same.
 POINTWISE = (
@@ -21,12 +23,14 @@ POINTWISE = (
 )
 
 
-def convnet(input_shape, num_classes, filters):
+def convnet(input_shape=(32, 32, 3), num_classes=10, *, filters=(16, 32, 64), weights=None, name=None):
     """Plain convolutional network: convolution, batch norm and ReLU, once for each entry of ``filters``.
 
     The image is halved by max-pooling wherever ``filters`` grows; a flat vector of features and a dense layer follow.
-    input_shape: (height, width, channels). Returns a functional model from images to logits (batch, num_classes), with
-    layers named ``conv1``, ``bn1``, ``relu1``, ... ``features``, ``head``. Raises ValueError for a number out of range.
+    input_shape: (height, width, channels). weights: None, or path of a file of ``save_weights``. name: the names of all
+    layers begin with it. Returns a functional model from images to logits (batch, num_classes), with layers named
+    ``conv1``, ``bn1``, ``relu1``, ... ``features``, ``logits``. Raises ValueError for a number out of range, or weights
+    of another network.
 
     The batch-norm momentum is 0.9, not Keras's 0.99: after the one or two hundred steps of a small experiment the
     moving averages must have arrived.
@@ -34,21 +38,24 @@ def convnet(input_shape, num_classes, filters):
     >>> convnet((28, 28, 1), 5, filters=(16, 32)).output.shape
     (None, 5)
     """
-    input_shape, num_classes = require.images(input_shape, num_classes)
     filters = [require.whole("filters", width) for width in filters]
     if not filters:
         raise ValueError("filters is empty; name the filters of one convolution at least.")
+    poolings = sum(after > before for before, after in itertools.pairwise(filters))
+    input_shape, num_classes = require.images(input_shape, num_classes, smallest=2**poolings)
+    prefix = f"{name}_" if name else ""
     x = inputs = keras.Input(input_shape)
     previous = filters[0]
     for number, width in enumerate(filters, start=1):
         if width > previous:
-            x = layers.MaxPooling2D(name=f"pool{number}")(x)
-        x = layers.Conv2D(width, 3, padding="same", use_bias=False, name=f"conv{number}")(x)
-        x = layers.BatchNormalization(momentum=0.9, name=f"bn{number}")(x)
-        x = layers.ReLU(name=f"relu{number}")(x)
+            x = layers.MaxPooling2D(name=f"{prefix}pool{number}")(x)
+        x = layers.Conv2D(width, 3, padding="same", use_bias=False, name=f"{prefix}conv{number}")(x)
+        x = layers.BatchNormalization(momentum=0.9, name=f"{prefix}bn{number}")(x)
+        x = layers.ReLU(name=f"{prefix}relu{number}")(x)
         previous = width
-    x = layers.Flatten(name="features")(x)
-    return keras.Model(inputs, layers.Dense(num_classes, name="head")(x))
+    x = layers.Flatten(name=f"{prefix}features")(x)
+    logits = layers.Dense(num_classes, name=f"{prefix}logits")(x)
+    return pretrained.load(keras.Model(inputs, logits, name=name or "convnet"), weights)
 
 
 def feature_extractor(model, layer_names):
@@ -98,12 +105,13 @@ def feature_extractor(model, layer_names):
     return keras.Model(inputs, outputs[0] if isinstance(layer_names, str) else outputs)
 
 
-def transfer_model(source, units, features=None):
+def transfer_model(source, units, *, features=None):
     """Copy a trained model, and put a new dense layer in the place of its last one.
 
     source: functional or sequential model; it stays as it is. units: int, the new outputs: logits of so many classes,
     or the values of a regression. features: name of the layer whose output the new layer reads; by default the input
-    of the last layer of ``source``. Returns a model, all of it trainable, whose new layer is named ``new_head``.
+    of the last layer of ``source``. Returns a model, all of it trainable, whose new layer is named ``logits``,
+    unless one below it has that name.
     Raises ValueError for a model without weights, a number out of range, or a layer that does not exist or does not
     return vectors.
 
@@ -119,14 +127,16 @@ def transfer_model(source, units, features=None):
             f"classifier; name with features= the layer whose output the new one shall read."
         )
     copy = keras.models.clone_model(source)
-    copy.set_weights(source.get_weights())
+    for copied, layer in zip(copy.layers, source.layers, strict=True):
+        copied.set_weights(layer.get_weights())
     body = feature_extractor(copy, features) if features else keras.Model(_inputs(copy), copy.layers[-1].input)
     if len(body.output.shape) != 2:
         raise ValueError(
             f"The new layer needs vectors, but {features or 'the input of the last layer'!r} has shape "
             f"{body.output.shape}; choose the layer after the pooling."
         )
-    return freeze(keras.Model(body.input, layers.Dense(units, name="new_head")(body.output)), 0)
+    name = None if "logits" in {layer.name for layer in body.layers} else "logits"
+    return freeze(keras.Model(body.input, layers.Dense(units, name=name)(body.output)), 0)
 
 
 def kernel_layers(model):
@@ -135,7 +145,7 @@ def kernel_layers(model):
     Raises ValueError for a model that has none, or is not built yet.
 
     >>> [layer.name for layer in kernel_layers(convnet((28, 28, 1), 5, filters=(16, 32)))]
-    ['conv1', 'conv2', 'head']
+    ['conv1', 'conv2', 'logits']
     """
     counted = [layer for layer in _leaves(model) if _has_kernel(layer)]
     if not counted:
@@ -156,7 +166,7 @@ def freeze(model, n):
 
     >>> model = freeze(convnet((28, 28, 1), 5, filters=(16, 32)), 2)
     >>> [variable.path for variable in model.trainable_variables]
-    ['head/kernel', 'head/bias']
+    ['logits/kernel', 'logits/bias']
     """
     groups = _groups(model)
     _require_count(model, n, len(groups))
@@ -184,7 +194,7 @@ def unfreeze_top(model, n):
 
     >>> model = unfreeze_top(convnet((28, 28, 1), 5, filters=(16, 32)), 1)
     >>> [variable.path for variable in model.trainable_variables]
-    ['head/kernel', 'head/bias']
+    ['logits/kernel', 'logits/bias']
     """
     total = len(kernel_layers(model))
     _require_count(model, n, total)

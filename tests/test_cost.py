@@ -251,7 +251,9 @@ def test_weights_that_are_used_unseen_are_never_free(how):
 
 
 def test_what_a_functional_model_does_not_call_is_free():
-    model = inception.small_googlenet((28, 28, 1), width=0.05, modules=("3a", "4a"), auxiliary=True, normalization=None)
+    model = inception.small_googlenet(
+        (28, 28, 1), width_multiplier=0.05, modules=("3a", "4a"), auxiliary=True, normalization=None
+    )
     rest = [row for row in cost.summary(model).rows if row.type == "not called"]
     assert rest and all(row.macs == 0 and "auxiliary" in row.layer for row in rest)
     assert cost.macs(model) == cost.macs(model.classifier)

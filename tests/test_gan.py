@@ -76,10 +76,10 @@ def noise_table():
 
 @pytest.mark.parametrize(("shape", "filters"), [((28, 28, 1), (8, 4)), ((32, 32, 3), (8, 6, 4)), ((8, 4, 2), (3,))])
 def test_networks_of_every_size(shape, filters):
-    made = gan.generator(7, shape, filters)(keras.random.normal((2, 7)))
+    made = gan.generator(7, shape, filters=filters)(keras.random.normal((2, 7)))
     assert made.shape == (2, *shape)
     assert 0 <= numpy(made).min() <= numpy(made).max() <= 1
-    assert gan.discriminator(shape, filters[::-1])(made).shape == (2, 1)
+    assert gan.discriminator(shape, filters=filters[::-1])(made).shape == (2, 1)
 
 
 def kinds(model):
@@ -107,7 +107,7 @@ def test_networks_follow_the_rules_of_dcgan():
 
 
 def test_the_discriminator_sees_images_between_minus_one_and_one():
-    model = gan.discriminator((4, 4, 1), (3,))
+    model = gan.discriminator((4, 4, 1), filters=(3,))
     gray = np.array([0, 0.5, 1], "float32").reshape(3, 1, 1, 1) * np.ones((4, 4, 1), "float32")
     scaled = keras.Model(model.input, model.layers[1].output)(gray)
     assert_allclose(numpy(scaled)[:, 0, 0, 0], [-1, 0, 1])
@@ -702,8 +702,11 @@ def test_tensorflow_and_jax_have_the_same_losses_and_gradients(tmp_path):
         (lambda: gan.generator(0), "latent_dim is 0; it must be a whole number from 1"),
         (lambda: gan.generator(4, (28, 28)), "image_shape is (28, 28); it must be (height, width, channels)"),
         (lambda: gan.generator(4, (30, 30, 1)), "Images of 30x30 cannot be halved 2 times"),
-        (lambda: gan.discriminator((28, 28, 1), ()), "filters is empty"),
-        (lambda: gan.discriminator((28, 28, 1), (8, 8, 8)), "make both sides multiples of 8, or give fewer filters"),
+        (lambda: gan.discriminator((28, 28, 1), filters=()), "filters is empty"),
+        (
+            lambda: gan.discriminator((28, 28, 1), filters=(8, 8, 8)),
+            "make both sides multiples of 8, or give fewer filters",
+        ),
         (lambda: gan.GAN(dense(3, 2), dense(3, 1)), "The generator makes (2,), but the discriminator judges (3,)"),
         (lambda: gan.GAN(dense(3, 2), dense(2, 2)), "The discriminator answers (2,); it must answer one logit"),
         (lambda: gan.GAN(gan.discriminator(), dense(2, 1)), "it must take noise, (batch, latent_dim)"),
@@ -727,7 +730,7 @@ def test_tensorflow_and_jax_have_the_same_losses_and_gradients(tmp_path):
         (lambda: compiled(small_gan(), loss="wasserstein"), "loss is 'wasserstein'; it must be one of"),
         (lambda: compiled(small_gan(), label_smoothing=0.5), "label_smoothing is 0.5; it must be from 0"),
         (lambda: compiled(small_gan(), label_smoothing="a"), "label_smoothing is a; it must be from 0"),
-        (lambda: gan.generator(4, (8, 8, 1), (4, 0)), "filters is 0; it must be a whole number from 1"),
+        (lambda: gan.generator(4, (8, 8, 1), filters=(4, 0)), "filters is 0; it must be a whole number from 1"),
         (lambda: gan.generator(4, (8, 8, True)), "image_shape is (8, 8, True); it must be"),
         (lambda: gan.GAN(dense(3, 2), dense(2, 1), seed=1.5), "seed is 1.5; it must be a whole number"),
         (lambda: small_gan(noise=np.ones(3)), "it must be one of 'normal', 'uniform', or be added"),
@@ -751,7 +754,10 @@ def test_what_cannot_work_gets_one_sentence(call, message):
 
 def test_integers_of_numpy_are_integers(tmp_path):
     one, two, four, eight = map(np.int64, (1, 2, 4, 8))
-    networks = gan.generator(four, np.array([8, 8, 1]), np.array([4, 3])), gan.discriminator((eight, eight, one), [two])
+    networks = (
+        gan.generator(four, np.array([8, 8, 1]), filters=np.array([4, 3])),
+        gan.discriminator((eight, eight, one), filters=[two]),
+    )
     assert (networks[0].output_shape, networks[1].input_shape) == ((None, 8, 8, 1),) * 2
     model = gan.GAN(dense(LATENT, WIDTH), dense(WIDTH, 1), discriminator_steps=two, seed=four)
     model.compile("adam", "adam", label_smoothing=np.float32(0.1), jit_compile=False)
@@ -781,7 +787,7 @@ def with_sigmoid():
 def test_a_discriminator_of_images_of_any_size_fits():
     anything = keras.Input((None, None, 1))
     pooled = layers.GlobalAveragePooling2D()(layers.Conv2D(3, 3)(anything))
-    gan.GAN(gan.generator(4, (8, 8, 1), (3,)), keras.Model(anything, layers.Dense(1)(pooled)))
+    gan.GAN(gan.generator(4, (8, 8, 1), filters=(3,)), keras.Model(anything, layers.Dense(1)(pooled)))
 
 
 @pytest.mark.parametrize("fit", [training.fit, lambda model, x, **options: model.fit(x)])
@@ -871,7 +877,7 @@ def test_a_probability_by_ops_is_no_logit_and_a_mean_of_logits_is_one():
         gan.GAN(dense(3, 2), keras.Sequential([keras.Input((2,)), layers.Dense(1), layers.Activation("sigmoid")]))
     patches = keras.Input((8, 8, 1))
     answer = layers.GlobalAveragePooling2D()(layers.Conv2D(1, 3)(patches))
-    gan.GAN(gan.generator(4, (8, 8, 1), (3,)), keras.Model(patches, answer))
+    gan.GAN(gan.generator(4, (8, 8, 1), filters=(3,)), keras.Model(patches, answer))
 
 
 def test_one_optimizer_for_both_is_refused():

@@ -18,7 +18,7 @@ from coursekit.widgets import GanPlayground, LatentExplorer
 def latent_explorer(shape=(28, 28, 1), latent_dim=5, filters=(6, 4)):
     """A generator that has learned nothing, but whose every number has a value of its own."""
     keras.utils.set_random_seed(0)
-    generator = gan.generator(latent_dim, shape, filters)
+    generator = gan.generator(latent_dim, shape, filters=filters)
     random = np.random.default_rng(0)
     generator.set_weights([random.uniform(0.1, 0.4, weights.shape) for weights in generator.get_weights()])
     return LatentExplorer(generator, random.normal(size=latent_dim), random.normal(size=latent_dim))
@@ -282,9 +282,12 @@ def test_latent_explorer_by_keyboard(open_page):
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: LatentExplorer(gan.generator(4, (8, 4, 1), (3,)), [0] * 4, [0] * 4), "shows square images"),
-        (lambda: LatentExplorer(gan.generator(4, (8, 8, 2), (3,)), [0] * 4, [0] * 4), "1 or 3 channels"),
-        (lambda: LatentExplorer(gan.generator(4, (8, 8, 1), (3,)), [0] * 4, [0] * 3), "must be noise of 4 numbers"),
+        (lambda: LatentExplorer(gan.generator(4, (8, 4, 1), filters=(3,)), [0] * 4, [0] * 4), "shows square images"),
+        (lambda: LatentExplorer(gan.generator(4, (8, 8, 2), filters=(3,)), [0] * 4, [0] * 4), "1 or 3 channels"),
+        (
+            lambda: LatentExplorer(gan.generator(4, (8, 8, 1), filters=(3,)), [0] * 4, [0] * 3),
+            "must be noise of 4 numbers",
+        ),
         (lambda: LatentExplorer(of_other_layers(), [0] * 4, [0] * 4), "this one has other layers"),
         *[
             (lambda name=name, value=value: LatentExplorer(changed(name, value), [0] * 4, [0] * 4), "has other layers")

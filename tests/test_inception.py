@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from keras import layers, ops
 from numpy.testing import assert_allclose, assert_array_equal
 
-from coursekit import cost, inception, training
+from coursekit import cost, inception, training, transfer
 from coursekit.normalization import LocalResponseNormalization
 
 # Szegedy et al. 2015, table 1: what a row puts out, and its millions of operations.
@@ -162,7 +162,7 @@ def test_googlenet_around_its_modules(network):
 
 
 def test_auxiliary_classifiers_of_googlenet():
-    model = cost.undrawn(inception.googlenet)()
+    model = cost.undrawn(inception.googlenet)(auxiliary=True)
     assert model.count_params() == 13_378_280
     assert model.classifier.count_params() == 6_998_552
     assert [output.shape for output in model.network.outputs] == [(None, 1000)] * 3
@@ -178,7 +178,7 @@ def test_auxiliary_classifiers_of_googlenet():
 @pytest.mark.parametrize("kind", inception.KINDS)
 @pytest.mark.parametrize(("shape", "sizes"), [((28, 28, 1), (14, 7, 4)), ((32, 32, 3), (16, 8, 4))])
 def test_small_googlenet(kind, shape, sizes):
-    model = inception.small_googlenet(shape, 7, width=0.1, kind=kind)
+    model = inception.small_googlenet(shape, 7, width_multiplier=0.1, kind=kind)
     assert model.output_shape == (None, 7)
     for stage, size in zip("345", sizes, strict=True):
         assert model.get_layer(f"inception_{stage}a").output.shape[1:3] == (size, size)
@@ -186,7 +186,7 @@ def test_small_googlenet(kind, shape, sizes):
 
 def test_the_options_of_small_googlenet():
     def kinds(**options):
-        model = inception.small_googlenet(width=0.1, modules=("3a", "5a"), **options)
+        model = inception.small_googlenet(width_multiplier=0.1, modules=("3a", "5a"), **options)
         return model, [type(layer).__name__ for layer in model.layers]
 
     model, names = kinds(normalization="lrn")
@@ -287,7 +287,7 @@ def test_inference_is_the_first_head_alone():
     assert_allclose(model.evaluate(x, y, verbose=0), [loss, (first.argmax(-1) == y).mean()], rtol=1e-5)
     # Nothing of the further heads is computed.
     called = [row.layer for row in cost.summary(model).rows if row.type != "not called"]
-    assert "classifier/out0" in called and not any("out1" in name or "out2" in name for name in called)
+    assert "out0" in called and not any("out1" in name or "out2" in name for name in called)
 
 
 def test_all_heads_train_and_accuracy_is_of_the_first():
@@ -300,9 +300,31 @@ def test_all_heads_train_and_accuracy_is_of_the_first():
     assert all((new != old).any() for new, old in zip(model.get_weights(), before, strict=True))
 
 
+def test_a_network_with_heads_is_cut_and_nested_as_its_classifier():
+    model = inception.small_googlenet((28, 28, 1), width_multiplier=0.05, auxiliary=True)
+    x = np.random.default_rng(0).random((4, 28, 28, 1)).astype("float32")
+    assert model.get_layer("inception_4a") is model.network.get_layer("inception_4a")
+    tap = transfer.feature_extractor(model, "logits")
+    assert_allclose(numpy(tap(x)), numpy(model(x)), rtol=1e-5, atol=1e-6)
+    target = transfer.transfer_model(model, 3)
+    assert target.output_shape == (None, 3) and "logits" in target.layers[-1].name
+    assert not any("auxiliary" in weight.path for weight in target.weights)
+    config = model.get_config()
+    assert (config["name"], config["trainable"]) == ("small_googlenet", True)
+
+
+def test_heads_inside_of_another_model_say_that_they_learn_nothing():
+    x, y = examples()
+    inner = with_heads()
+    model = keras.Sequential([keras.Input(x.shape[1:]), layers.Rescaling(2.0), inner])
+    model.compile("sgd", "sparse_categorical_crossentropy")
+    with pytest.warns(UserWarning, match="is not trained by its own fit, so its auxiliary heads learn nothing"):
+        model.fit(x, y, verbose=0)
+
+
 def test_a_network_with_heads_is_compiled_restarted_and_saved_like_any(tmp_path):
     model = training.compile_classifier(
-        inception.small_googlenet((28, 28, 1), width=0.05, auxiliary=True, normalization=None)
+        inception.small_googlenet((28, 28, 1), width_multiplier=0.05, auxiliary=True, normalization=None)
     )
     random = np.random.default_rng(0)
     x, y = random.random((16, 28, 28, 1)).astype("float32"), random.integers(0, 10, 16)
@@ -341,20 +363,23 @@ def test_bad_filters_and_inputs():
 @pytest.mark.parametrize(
     ("build", "message"),
     [
-        (lambda: inception.googlenet((64, 64, 3)), "at least 65 pixels"),
-        (lambda: inception.googlenet((32, 64, 3), auxiliary=False), "at least 33 pixels"),
+        (lambda: inception.googlenet((64, 64, 3), auxiliary=True), "at least 65 pixels"),
+        (lambda: inception.googlenet((32, 64, 3)), "at least 33 pixels"),
         (lambda: inception.googlenet((224, 224)), r"must be \(height, width, channels\)"),
         (lambda: inception.googlenet(num_classes=0), "num_classes is 0"),
         (lambda: inception.small_googlenet((24, 24, 1), auxiliary=True), "at least 25 pixels"),
         (lambda: inception.small_googlenet((7, 28, 1)), "at least 8 pixels"),
-        (lambda: inception.small_googlenet(kind="wide"), "kind has 'wide'; choose from 'reduced', 'naive', 'stacked'"),
-        (lambda: inception.small_googlenet(normalization="layer"), "normalization has 'layer'"),
-        (lambda: inception.small_googlenet(modules=("3a", "6a")), "modules has '6a'; choose from '3a'"),
+        (
+            lambda: inception.small_googlenet(kind="wide"),
+            "kind is 'wide'; it must be one of 'reduced', 'naive', 'stacked'",
+        ),
+        (lambda: inception.small_googlenet(normalization="layer"), "normalization is 'layer'"),
+        (lambda: inception.small_googlenet(modules=("3a", "6a")), "modules is '6a'; it must be one of '3a'"),
         (lambda: inception.small_googlenet(modules=()), "modules is empty"),
         (lambda: inception.small_googlenet(modules=("3a", "3a")), "in the paper's order"),
         (lambda: inception.small_googlenet(modules=("4a", "3a")), "in the paper's order"),
         (lambda: inception.small_googlenet(modules=("3a", "5a"), auxiliary=True), "needs one of the modules 4a, 4d"),
-        (lambda: inception.small_googlenet(width=0), "width is 0"),
+        (lambda: inception.small_googlenet(width_multiplier=0), "width_multiplier is 0"),
         (lambda: inception.small_googlenet(dropout=1), "dropout is 1"),
     ],
 )

@@ -135,7 +135,7 @@ def test_every_classifier_is_the_recorded_file(name):
 
 
 def test_an_unknown_classifier_is_refused():
-    with pytest.raises(ValueError, match="There is no classifier for 'cats'; choose one of digits, cifar10"):
+    with pytest.raises(ValueError, match="name is 'cats'; it must be one of 'digits', 'cifar10'"):
         metrics.classifier("cats")
 
 

@@ -471,7 +471,7 @@ TABLE = [
     ("fc7", (4096,), 4096 * 4096 + 4096),
     ("act7", (4096,), 0),
     ("dropout7", (4096,), 0),
-    ("head", (1000,), 4096 * 1000 + 1000),
+    ("logits", (1000,), 4096 * 1000 + 1000),
 ]
 
 
@@ -510,10 +510,10 @@ def test_alexnet_without_towers_with_batch_norm():
 
 
 def test_alexnet_for_few_classes_and_the_smallest_images():
-    model = normalization.alexnet(3, None, (67, 70, 1))
+    model = normalization.alexnet(num_classes=3, normalization=None, input_shape=(67, 70, 1))
     assert [layer.name for layer in model.layers[1:]] == [name for name, *_ in TABLE if not name.startswith("norm")]
     assert model(array((2, 67, 70, 1))).shape == (2, 3)
-    assert model.get_layer("head").activation is keras.activations.linear
+    assert model.get_layer("logits").activation is keras.activations.linear
 
 
 @pytest.mark.parametrize(
@@ -551,7 +551,13 @@ def test_small_alexnet(size, kind, where, filters, dropout, data):
     numbers = range(1, len(filters) + 1)
     normalized = data.draw(st.one_of(st.none(), st.sets(st.sampled_from(numbers))))
     model = normalization.small_alexnet(
-        (size, size, 1), 3, kind, filters, where=where, normalized_layers=normalized, dropout=dropout
+        (size, size, 1),
+        3,
+        normalization=kind,
+        filters=filters,
+        where=where,
+        normalized_layers=normalized,
+        dropout=dropout,
     )
     expected = []
     for number in numbers:
@@ -563,13 +569,15 @@ def test_small_alexnet(size, kind, where, filters, dropout, data):
         expected += block
         size = -(-size // 2)
         assert model.get_layer(f"pool{number}").output.shape == (None, size, size, filters[number - 1])
-    assert names(model) == [*expected, "features", *(["dropout"] if dropout else []), "head"]
+    assert names(model) == [*expected, "features", *(["dropout"] if dropout else []), "logits"]
     assert model.output.shape == (None, 3)
 
 
 def test_small_alexnets_options():
     strong = functools.partial(LocalResponseNormalization, alpha=0.5, across="pixels")
-    model = normalization.small_alexnet((8, 8, 1), 3, strong, (4,), kernel_size=3, activation="tanh", dropout=0.3)
+    model = normalization.small_alexnet(
+        (8, 8, 1), 3, normalization=strong, filters=(4,), kernel_size=3, activation="tanh", dropout=0.3
+    )
     assert (model.get_layer("norm1").alpha, model.get_layer("norm1").across) == (0.5, "pixels")
     assert model.get_layer("conv1").kernel.shape == (3, 3, 1, 4)
     assert model.get_layer("act1").activation is keras.activations.tanh
@@ -580,7 +588,7 @@ def test_small_alexnets_options():
 def test_small_alexnet_learns(kind):
     x, y = array((12, 14, 14, 1)), np.arange(12) % 3
     keras.utils.set_random_seed(0)
-    model = normalization.small_alexnet((14, 14, 1), 3, kind, (4, 4))
+    model = normalization.small_alexnet((14, 14, 1), 3, normalization=kind, filters=(4, 4))
     losses = training.fit(training.compile_classifier(model, 0.01), x, y, epochs=10, seed=0)["loss"]
     assert losses[-1] < 0.9 * losses[0]
 

@@ -17,16 +17,16 @@ def maps():
 BUILDERS = {
     "convnet": lambda: transfer.convnet(SHAPE, THREE, filters=np.array([4, 8])),
     "small_alexnet": lambda: normalization.small_alexnet(SHAPE, THREE, filters=[EIGHT, EIGHT], kernel_size=THREE),
-    "alexnet": lambda: normalization.alexnet(THREE, input_shape=tuple(map(np.int64, (67, 67, 3)))),
+    "alexnet": lambda: normalization.alexnet(num_classes=THREE, input_shape=tuple(map(np.int64, (67, 67, 3)))),
     "inception_module": lambda: inception.naive_inception_module(
         maps(), conv_1x1=EIGHT, conv_3x3=EIGHT, conv_5x5=THREE
     ),
     "small_googlenet": lambda: inception.small_googlenet(SHAPE, THREE),
     "residual_unit": lambda: resnet.residual_unit(maps(), EIGHT, np.int64(2)),
     "bottleneck_unit": lambda: resnet.bottleneck_unit(maps(), EIGHT, np.int64(2)),
-    "resnet": lambda: resnet.resnet(EIGHT, SHAPE, THREE, width=EIGHT),
-    "plain": lambda: resnet.plain(EIGHT, SHAPE, THREE, width=EIGHT),
-    "resnet_v2": lambda: resnet.resnet_v2(np.int64(18), SHAPE, THREE),
+    "resnet": lambda: resnet.resnet(SHAPE, THREE, depth=EIGHT, filters=EIGHT),
+    "plain": lambda: resnet.plain(SHAPE, THREE, depth=EIGHT, filters=EIGHT),
+    "resnet_v2": lambda: resnet.resnet_v2(SHAPE, THREE, depth=np.int64(18)),
 }
 
 

@@ -52,7 +52,7 @@ def tiny():
 
 def trained(dataset, passes):
     keras.utils.set_random_seed(0)
-    network = resnet.resnet(8, (8, 8, 3), width=2, weight_decay=1e-4)
+    network = resnet.resnet((8, 8, 3), depth=8, filters=2, weight_decay=1e-4)
     return network, train_cifar10.train(network, dataset, passes, 0, "tiny")
 
 
@@ -104,7 +104,7 @@ def test_no_pass_is_refused(monkeypatch, capsys):
 
 
 def test_two_precisions_are_compared_from_the_same_start(tiny, monkeypatch):
-    small = functools.partial(resnet.resnet, input_shape=(8, 8, 3), width=2)
+    small = functools.partial(resnet.resnet, input_shape=(8, 8, 3), filters=2)
     monkeypatch.setattr(data, "load", lambda name: tiny)
     monkeypatch.setattr(resnet, "resnet", lambda depth, **options: small(8, **options))
     keras.mixed_precision.set_global_policy("mixed_bfloat16")

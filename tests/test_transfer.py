@@ -140,7 +140,9 @@ def application():
     """A backbone of `keras.applications` with random weights, nested above a rescaling; 52 layers and a head."""
     shape = (96, 96, 3)
     body = keras.applications.MobileNetV2(shape, 0.35, include_top=False, weights=None, pooling="avg", name="body")
-    return randomise(functional(layers.Rescaling(1 / 127.5, -1), body, layers.Dense(CLASSES, name="head"), shape=shape))
+    return randomise(
+        functional(layers.Rescaling(1 / 127.5, -1), body, layers.Dense(CLASSES, name="logits"), shape=shape)
+    )
 
 
 # The network of the chapter
@@ -148,7 +150,7 @@ def application():
 
 def test_convnet():
     model = transfer.convnet((8, 8, 3), CLASSES, filters=(4, 4, 6))
-    names = ["conv1", "bn1", "relu1", "conv2", "bn2", "relu2", "pool3", "conv3", "bn3", "relu3", "features", "head"]
+    names = ["conv1", "bn1", "relu1", "conv2", "bn2", "relu2", "pool3", "conv3", "bn3", "relu3", "features", "logits"]
     assert [layer.name for layer in leaves(model)] == names
     assert model.get_layer("relu2").output.shape == (None, 8, 8, 4)
     assert model.get_layer("relu3").output.shape == (None, 4, 4, 6)
@@ -419,7 +421,7 @@ def test_transfer_model_copies(kind):
     before, features = by_layer(source), outputs_by_hand(source, images())["pool2"]
     model = transfer.transfer_model(source, 5)
     assert model.output.shape == (None, 5)
-    assert model.layers[-1].name == "new_head"
+    assert model.layers[-1].name == "logits"
     assert not {id(weight) for weight in model.weights} & {id(weight) for weight in source.weights}
     assert_allclose(outputs_by_hand(model, images())["pool2"], features, atol=1e-6)
     assert_allclose(transfer.feature_extractor(model, "pool2")(images()), features, atol=1e-6)
@@ -427,7 +429,7 @@ def test_transfer_model_copies(kind):
 
     train(model)
     for layer in leaves(model):
-        if layer.name != "new_head" and layer.weights:
+        if layer.name != "logits" and layer.weights:
             assert_moved(layer, before[layer.name])
     for layer in leaves(source):
         assert_equal(weights_of(layer), before[layer.name])
@@ -441,8 +443,8 @@ def test_transfer_model_from_a_lower_layer():
     ]
     source = randomise(functional(functional(*block(1), name="body"), *x))
     model = transfer.transfer_model(source, 2, features="pool1")
-    assert [layer.name for layer in transfer.kernel_layers(model)] == ["conv1", "new_head"]
-    expected = outputs_by_hand(source, images())["pool1"] @ model.get_layer("new_head").kernel
+    assert [layer.name for layer in transfer.kernel_layers(model)] == ["conv1", "logits"]
+    expected = outputs_by_hand(source, images())["pool1"] @ model.get_layer("logits").kernel
     assert_allclose(model(images()), expected, atol=1e-5)
 
 
@@ -474,7 +476,7 @@ def test_transfer_to_regression():
 )
 def test_transfer_model_refuses(models, features, sentence):
     with pytest.raises(ValueError, match=sentence):
-        transfer.transfer_model(models["nested functional"], 2, features)
+        transfer.transfer_model(models["nested functional"], 2, features=features)
 
 
 def test_transfer_model_needs_vectors_below_the_head():

@@ -121,10 +121,10 @@ def resnet():
 
     shape = (96, 96, 3)
     published = keras.applications.ResNet50V2(weights=None, input_shape=shape, classes=10, classifier_activation=None)
-    ours, theirs = training_steps([resnet.resnet50v2(shape, 10), published], shape, batch=16)
+    ours, theirs = training_steps([resnet.resnet_v2(shape, 10, depth=50), published], shape, batch=16)
     yield "ResNet50V2, training step per image", ours, "keras.applications", theirs
     shape = (32, 32, 3)
-    small = resnet.resnet(20, shape, activation="post", shortcut="projection", weight_decay=2e-4)
+    small = resnet.resnet(shape, depth=20, unit="post_activation", shortcut="projection", weight_decay=2e-4)
     ours, theirs = training_steps([small, peer_resnet20(shape)], shape, batch=64)
     yield "ResNet-20, training step per image", ours, "the same, Keras's example", theirs
 

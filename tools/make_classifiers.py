@@ -11,8 +11,9 @@ import sys
 
 import keras
 import numpy as np
+import ship
 
-from coursekit import data, experiments, metrics, training, weights
+from coursekit import data, experiments, metrics, training
 
 EPOCHS = {"digits": 30, "cifar10": 20}
 BATCH = 64
@@ -39,7 +40,7 @@ def make(name):
         training.fit(
             classifier, images, loaded.y_train, epochs=1, seed=epoch, batch_size=BATCH, progress=lambda _: None
         )
-    sha256 = weights.save(network, f"classifier-{name}")
+    sha256 = ship.save(network, f"classifier-{name}")
     accuracy = training.accuracy(classifier, loaded.x_test, loaded.y_test)
     print(f"classifier-{name}: test accuracy {accuracy:.4f}, SHA-256 {sha256}")
 

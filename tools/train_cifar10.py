@@ -23,9 +23,10 @@ import time
 
 import keras
 import numpy as np
+import ship
 from keras import layers, ops
 
-from coursekit import data, experiments, records, resnet, training, weights
+from coursekit import data, experiments, records, resnet, training
 
 DEPTHS = (20, 32, 56, 110)
 KINDS = {"plain": resnet.plain, "residual": resnet.resnet}
@@ -123,12 +124,12 @@ def make_weights(passes):
     """ResNet-20, its record, and its weights in the package."""
     keras.utils.set_random_seed(0)
     dataset = data.load("cifar10")
-    network = resnet.resnet(20, weight_decay=WEIGHT_DECAY)
+    network = resnet.resnet(depth=20, weight_decay=WEIGHT_DECAY)
     loss, test, seconds = train(network, dataset, passes, 0, "resnet20")
     keras.mixed_precision.set_global_policy("float32")
-    shipped = resnet.resnet(20)
+    shipped = resnet.resnet(depth=20)
     shipped.set_weights(network.get_weights())
-    sha256 = weights.save(shipped, "resnet20-cifar10")
+    sha256 = ship.save(shipped, "resnet20-cifar10")
     accuracy = training.accuracy(shipped, dataset.x_test, dataset.y_test)
     print(f"resnet20-cifar10: test accuracy {accuracy:.4f}, SHA-256 {sha256}")
     without = {
@@ -147,7 +148,7 @@ def make_precision(passes):
     for policy in ("float32", chosen):
         keras.mixed_precision.set_global_policy(policy)
         keras.utils.set_random_seed(0)
-        network = resnet.resnet(20, weight_decay=WEIGHT_DECAY)
+        network = resnet.resnet(depth=20, weight_decay=WEIGHT_DECAY)
         loss, test, seconds = train(network, dataset, passes, 0, f"resnet20 {policy}")
         results[policy] = {"loss": loss, "test": test, "seconds a pass": seconds}
     return {"by policy": results}
@@ -159,7 +160,7 @@ def make_table(passes):
 
     def run(depth, kind, seed):
         keras.utils.set_random_seed(seed)
-        network = KINDS[kind](depth, weight_decay=WEIGHT_DECAY)
+        network = KINDS[kind](depth=depth, weight_decay=WEIGHT_DECAY)
         loss, test, seconds = train(network, dataset, passes, seed, f"{kind} {depth} seed {seed}")
         convolutions = [layer for layer in network.layers if isinstance(layer, layers.Conv2D)]  # from the first
         norms = [float(np.linalg.norm(ops.convert_to_numpy(layer.kernel))) for layer in convolutions]

@@ -1,0 +1,119 @@
+"""Trained weights: those that come with the package, a file of one's own, and those of the same network in PyTorch."""
+
+import pathlib
+
+import h5py
+import numpy as np
+
+from coursekit import data
+
+FOLDER = pathlib.Path(__file__).parent / "assets"
+# What comes with the package, each file in half precision and known by its SHA-256. LICENSE says what it was made from.
+SHIPPED = {
+    "classifier-cifar10": "0a874b3ba2c9a87ae9ca9aedc94b30351004ed039477854231b78990894004f9",
+    "classifier-digits": "2da3efc1309e551e5ecf572c0e94387b3c78622033edc06a5b8050af6d291816",
+    "resnet20-cifar10": "3bbe5e5b0793fcc3f5be0d543a46dbd418d1e6dbf242d7a8b2a1941f040372c7",
+}
+
+
+def load(model, weights, known=None):
+    """Give a new model the weights that its builder was asked for.
+
+    Args:
+        model: functional model.
+        weights: None, for those that it has; a name in ``known``; or the path of a file of ``save_weights``.
+        known: dict from a name to a function that returns the arrays, in the order of ``model.weights``.
+
+    Returns:
+        The model.
+
+    Raises:
+        FileNotFoundError: for a name that is not known and no path of a file.
+        ValueError: for weights of another network; the model then stays as it was.
+    """
+    known = known or {}
+    if weights is None:
+        return model
+    if weights in list(known):
+        return assign(model, known[weights](), repr(weights))
+    if not pathlib.Path(weights).is_file():
+        names = "".join(f", {name!r}" for name in known)
+        raise FileNotFoundError(f"weights is {weights!r}; it must be None{names}, or the path of a .weights.h5 file.")
+    before = model.get_weights()
+    try:
+        if _number_in(weights) != len(before):
+            raise ValueError("Keras would load the part of them that fits.")
+        model.load_weights(weights)
+    except (ValueError, OSError) as error:
+        model.set_weights(before)
+        raise ValueError(f"{str(weights)!r} does not hold the weights of {model.name}.") from error
+    return model
+
+
+def _number_in(path):
+    """How many weights a file has, beside those of an optimizer."""
+    found = []
+    with h5py.File(path) as file:
+        file.visititems(lambda name, item: found.append(name) if isinstance(item, h5py.Dataset) else None)
+    return len([name for name in found if not name.startswith("optimizer/")])
+
+
+def assign(model, arrays, source):
+    """Give a model arrays as weights, if they fit. source: what the message of a ValueError calls them."""
+    shapes = [tuple(array.shape) for array in arrays]
+    wanted = [tuple(variable.shape) for variable in model.weights]
+    if shapes != wanted:
+        wrong = [f"{one} where it has {other}" for one, other in zip(shapes, wanted, strict=False) if one != other]
+        how = f"one of shape {wrong[0]}" if wrong else f"{len(shapes)} where it has {len(wanted)}"
+        raise ValueError(f"The weights {source} are those of another network than {model.name}: {how}.")
+    model.set_weights(arrays)
+    return model
+
+
+def shipped(name):
+    """The arrays of a file that comes with the package, float32, a list.
+
+    Args:
+        name: a key of ``SHIPPED``.
+
+    Raises:
+        ValueError: for a file that is not the one that was made.
+
+    >>> len(shipped("classifier-digits"))
+    32
+    """
+    path = FOLDER / f"{name}.npz"
+    if not path.is_file() or data.sha256(path) != SHIPPED[name]:
+        raise ValueError(f"{path.name} is not the file that was recorded; install coursekit again.")
+    with np.load(path, allow_pickle=False) as arrays:
+        return [arrays[str(number)].astype("float32") for number in range(len(arrays))]
+
+
+def from_pytorch(model, state):
+    """Give a model the weights of the same network in PyTorch, layer by layer in order.
+
+    PyTorch keeps kernels as (out, in, height, width) and dense weights as (out, in); names do not matter, the order
+    does. A network whose shortcuts have weights lists them elsewhere than ours: reorder ``state`` then.
+
+    Args:
+        model: functional model of convolutions, dense layers and batch norms.
+        state: dict from names to arrays, in order: ``{name: tensor.numpy() for name, tensor in
+            module.state_dict().items()}``, or what ``np.load`` returns of a ``.npz`` file of it.
+
+    Returns:
+        The model.
+
+    Raises:
+        ValueError: for weights of another network; the model then stays as it was.
+
+    >>> import keras
+    >>> model = keras.Sequential([keras.Input((8, 8, 3)), keras.layers.Conv2D(4, 5, use_bias=False)])
+    >>> from_pytorch(model, {"conv.weight": np.ones((4, 3, 5, 5))}).get_weights()[0].shape
+    (5, 5, 3, 4)
+    """
+    counters = "num_batches_tracked"  # of PyTorch's batch norm, for a moving average that Keras does not have
+    arrays = [np.asarray(state[name]) for name in state if not name.endswith(counters)]
+    return assign(model, [array.transpose(_AXES.get(array.ndim, range(array.ndim))) for array in arrays], "of PyTorch")
+
+
+_AXES = {4: (2, 3, 1, 0), 2: (1, 0)}
