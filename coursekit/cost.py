@@ -6,7 +6,6 @@ Where a filter reaches over the edge of the image, multiplications with the zero
 activations, normalization, pooling and other work on single values do not count.
 """
 
-import contextlib
 import dataclasses
 import functools
 import html
@@ -21,7 +20,7 @@ import keras
 import numpy as np
 from keras import layers, ops
 
-from coursekit import cost_rules, require
+from coursekit import _keras, cost_rules, require
 from coursekit.cost_rules import WHOLE, Rule, Traced, inside, register
 
 __all__ = [
@@ -278,7 +277,7 @@ def _shown_field(field):
 class _Trace(keras.Operation):
     """Follows a model through one call of it, with tensors that have a shape and no values.
 
-    Keras has no hooks around calls of layers, so that for as long as this takes, their ``__call__`` is replaced.
+    For as long as this takes, the ``__call__`` of layers and operations is replaced.
     """
 
     def __init__(self, model):
@@ -299,7 +298,11 @@ class _Trace(keras.Operation):
             self.batch = self.batch or tensor.shape[0]
             axes = cost_rules.image_axes(_data_format(self.model), len(tensor.shape))
             self.fields[id(tensor)] = tensor, tuple(cost_rules.Span(axis=axis) for axis in axes)
-        with _LOCK, _replaced(layers.Layer, self._follow), _replaced(keras.Operation, self._follow_operation):
+        with (
+            _LOCK,
+            _keras.followed(layers.Layer, self._follow),
+            _keras.followed(keras.Operation, self._follow_operation),
+        ):
             self.model(inputs, training=False)
         del self.fields
 
@@ -334,7 +337,7 @@ class _Trace(keras.Operation):
         # What a functional model is given, it may cast to the type of its input.
         layer, inputs = self.stack[-1]
         fields = {traced.field for traced in inputs}
-        return fields.pop() if _is_functional(layer) and len(fields) == 1 else None
+        return fields.pop() if _keras.is_functional(layer) and len(fields) == 1 else None
 
     def _leave_container(self, name, layer, inputs, outputs):
         """The layers of which this one consists have been counted; its own code and weights have not."""
@@ -392,22 +395,6 @@ class _Trace(keras.Operation):
 _LOCK = threading.RLock()
 
 
-@contextlib.contextmanager
-def _replaced(cls, follow):
-    """Only in this thread: others call layers as ever."""
-    original, thread = cls.__call__, threading.get_ident()
-
-    def call(self, *args, **kwargs):
-        here = threading.get_ident() == thread
-        return follow(original, self, *args, **kwargs) if here else original(self, *args, **kwargs)
-
-    cls.__call__ = call
-    try:
-        yield
-    finally:
-        cls.__call__ = original
-
-
 def _in_order(layer, args, kwargs):
     """The arguments in the order in which ``call`` names them; keywords may come in any."""
     try:
@@ -416,26 +403,23 @@ def _in_order(layer, args, kwargs):
         return [args, kwargs]
 
 
-def _is_functional(layer):
-    return type(layer).call.__module__.startswith("keras.src.models")
-
-
 def _only_calls_layers(layer):
     around = isinstance(layer, layers.TimeDistributed) and _only_calls_layers(layer.layer)
-    return around or _is_functional(layer) or type(layer) in CONTAINERS
+    return around or _keras.is_functional(layer) or type(layer) in CONTAINERS
 
 
 def _data_format(model):
     """Of the windows in a model, or, where these have none or several, what Keras is set to. A window that wants height
     and width at other axes than these finds no field there.
     """
-    windows = [layer for layer in model._flatten_layers() if hasattr(layer, "strides")]
+    windows = [layer for layer in _keras.all_layers(model) if hasattr(layer, "strides")]
     formats = {layer.data_format for layer in windows if hasattr(layer, "data_format")}
     return formats.pop() if len(formats) == 1 else keras.config.image_data_format()
 
 
 def _own_weights(layer):
-    of_others = {id(weight) for each in layer._flatten_layers(include_self=False) for weight in each.weights}
+    inside = [each for each in _keras.all_layers(layer) if each is not layer]
+    of_others = {id(weight) for each in inside for weight in each.weights}
     return [weight for weight in layer.weights if id(weight) not in of_others]
 
 

@@ -10,6 +10,8 @@ from typing import NamedTuple
 
 from keras import layers
 
+from coursekit import _keras
+
 WHOLE = math.inf  # the size of a receptive field that is everything
 
 
@@ -486,10 +488,10 @@ def register(layer, rule):
 
 def find(operation):
     """The rule for a layer's class, or for the one from which that has its ``call``; None where there is none."""
-    module, name = type(operation).__module__, type(operation).__name__
+    name = type(operation).__name__
     if not isinstance(operation, layers.Layer):
-        return OPERATIONS.get(name) if module.startswith("keras.src.ops") else None
-    if module.startswith("keras.src.applications"):
+        return OPERATIONS.get(name) if _keras.comes_from(operation, "ops") else None
+    if _keras.comes_from(operation, "applications"):
         return APPLICATIONS.get(name)
     if getattr(operation, "quantization_mode", None) == "int4":  # two weights in one number
         return None

@@ -11,7 +11,7 @@ import keras
 import numpy as np
 from keras import layers, ops
 
-from coursekit import pretrained, require, training
+from coursekit import _keras, pretrained, require, training
 from coursekit.gradients import CustomStep, value_and_grad
 
 # What the generator starts from, by name: functions of a shape and a seed. All have mean 0 and variance 1, so that
@@ -580,7 +580,7 @@ def _reach(model):
     except (AttributeError, ValueError):  # no layers that could be told apart, or the answer hangs on others, too
         return -math.inf, math.inf
     # What a layer of one's own calls its activation may be anywhere in it.
-    activation = getattr(last, "activation", None) if type(last).__module__.startswith("keras.") else None
+    activation = getattr(last, "activation", None) if _keras.comes_from(last) else None
     (low, high), (lowest, highest) = (
         _range_up_to(limit, last.output.shape[1:], lambda x: rest(activation(x) if activation else x))
         for limit in (100, 10_000)

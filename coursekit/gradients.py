@@ -27,6 +27,8 @@ def value_and_grad(function, variables, *, keep=(), read=()):
         with keras.StatelessScope(state_mapping=[*constants, *zip(variables, values, strict=True)]) as scope:
             result = function()
         scalar = result[0] if isinstance(result, tuple) else result
+        if not keras.ops.is_tensor(scalar):
+            raise ValueError(f"The function returns {scalar!r}; a gradient needs a tensor computed from variables.")
         if scalar.shape != ():
             shape = tuple(scalar.shape)
             raise ValueError(f"The function returns shape {shape}; a gradient needs a scalar: average it.")

@@ -58,6 +58,7 @@ class LocalResponseNormalization(layers.Layer):
         self.across = across
         self.data_format = data_format or keras.config.image_data_format()
         self.channel_axis = -1 if self.data_format == "channels_last" else 1
+        self.supports_masking = True  # which passes a mask on: what a value becomes does not hang on it
         self.input_spec = layers.InputSpec(min_ndim=2) if across == "channels" else layers.InputSpec(ndim=4)
 
     def build(self, input_shape):
@@ -116,7 +117,8 @@ def _power(x, beta):
 class BatchNormalization(layers.Layer):
     """Give every feature mean 0 and variance 1 over the batch, then a learned scale and shift.
 
-    In training the mean and the (biased) variance are those of the batch, over all axes but ``axis``; the moving
+    In training the mean and the (biased) variance are those of the batch, over all axes but ``axis`` and without what a
+    mask leaves out (its shape is that of x but for the last axis); the moving
     averages follow as ``moving = momentum * moving + (1 - momentum) * batch``. In inference, or with ``trainable =
     False``, the moving averages take their place, and keep still. PyTorch counts momentum the other way round: its 0.1
     is 0.9 here. Its moving variance is also the unbiased one, like the paper's; this layer's is biased, as Keras's.
@@ -147,6 +149,7 @@ class BatchNormalization(layers.Layer):
         self.momentum = momentum
         self.epsilon = epsilon
         self.axis = int(axis)
+        self.supports_masking = True
 
     def build(self, input_shape):
         rank = len(input_shape)
@@ -160,15 +163,14 @@ class BatchNormalization(layers.Layer):
         self.moving_variance = add(name="moving_variance", initializer="ones", trainable=False)
         self.input_spec = layers.InputSpec(ndim=rank, axes={self.axis: features})
 
-    def call(self, x, training=False):
+    def call(self, x, training=False, mask=None):
         x = ops.cast(x, keras.backend.result_type(x.dtype, "float32"))
-        rank = len(x.shape)
-        other_axes = [axis for axis in range(rank) if axis != self.axis % rank]
         if training and self.trainable:
-            mean = ops.mean(x, other_axes)
+            average = self._average(x, mask)
+            mean = average(x)
             # The variance does not change with the mean it is taken around: its gradient there is zero.
             centered = x - self._aligned(ops.stop_gradient(mean), x)
-            variance = ops.mean(ops.square(centered), other_axes)
+            variance = average(ops.square(centered))
             for moving, of_batch in ((self.moving_mean, mean), (self.moving_variance, variance)):
                 moving.assign(self.momentum * ops.cast(moving, x.dtype) + (1 - self.momentum) * of_batch)
         else:
@@ -176,6 +178,18 @@ class BatchNormalization(layers.Layer):
         scale = ops.cast(self.gamma, x.dtype) * ops.rsqrt(variance + self.epsilon)
         y = (x - self._aligned(mean, x)) * self._aligned(scale, x) + self._aligned(self.beta, x)
         return ops.cast(y, self.compute_dtype)
+
+    def _average(self, x, mask):
+        """How the values of each feature are averaged: over all axes but its own, and over no masked ones."""
+        rank = len(x.shape)
+        other_axes = [axis for axis in range(rank) if axis != self.axis % rank]
+        if mask is None:
+            return lambda values: ops.mean(values, other_axes)
+        if len(mask.shape) != rank - 1:
+            raise ValueError(f"The mask has shape {mask.shape}; for x of shape {x.shape}, it needs {rank - 1} axes.")
+        seen = ops.broadcast_to(ops.expand_dims(ops.cast(mask, "bool"), -1), ops.shape(x))
+        number = ops.maximum(ops.sum(ops.cast(seen, x.dtype), other_axes), 1)
+        return lambda values: ops.sum(ops.where(seen, values, 0), other_axes) / number
 
     def _aligned(self, of_feature, x):
         """Give a vector of features the rank and dtype of x, itself along the axis of the features."""

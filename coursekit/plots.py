@@ -109,6 +109,8 @@ def image_grid(images, *, alt, titles=None, columns=10):
     """
     if len(images) == 0:
         raise ValueError("There is no image to draw.")
+    if np.ndim(images) != 4 or np.shape(images)[-1] not in (1, 3):
+        raise ValueError(f"The images have shape {np.shape(images)}; it must be (images, height, width, 1 or 3).")
     if titles is not None and len(titles) != len(images):
         raise ValueError(f"There are {len(images)} images and {len(titles)} titles; give one title an image.")
     rows = -(-len(images) // columns)
@@ -117,7 +119,7 @@ def image_grid(images, *, alt, titles=None, columns=10):
         for axis in np.ravel(axes):
             axis.set_axis_off()
         for index, (axis, image) in enumerate(zip(np.ravel(axes), images, strict=False)):
-            axis.imshow(image.squeeze(), cmap="gray", vmin=0, vmax=1)
+            axis.imshow(image[..., 0] if image.shape[-1] == 1 else image, cmap="gray", vmin=0, vmax=1)
             if titles is not None:
                 axis.set_title(titles[index], fontsize=9, loc="center")
         return show(figure, alt)

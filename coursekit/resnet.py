@@ -368,8 +368,9 @@ def unit_names(model):
     >>> unit_names(resnet(depth=8))
     ['stage1_unit1', 'stage2_unit1', 'stage3_unit1']
     """
-    end = "_1_conv"
-    return [layer.name.removesuffix(end) for layer in model.layers if layer.name.endswith(end)]
+    known = {layer.name for layer in model.layers}
+    begins = [layer.name.removesuffix("_1_conv") for layer in model.layers if layer.name.endswith("_1_conv")]
+    return [unit for unit in begins if {f"{unit}_1_norm", f"{unit}_2_conv"} <= known]
 
 
 def delete_units(model, *missing):
@@ -387,6 +388,8 @@ def delete_units(model, *missing):
     """
     found = {layer.name: layer for layer in model.layers}
     known = unit_names(model)
+    if not known:
+        raise ValueError(f"{model.name} has no units of this module; build it with resnet.resnet, for example.")
     for unit in missing:
         if unit not in known:
             raise ValueError(f"The model has no unit {unit!r}; it has {', '.join(known)}.")

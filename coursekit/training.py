@@ -35,6 +35,7 @@ def compile_regressor(model, learning_rate=1e-3, optimizer=None):
 
 def _compile(model, learning_rate, optimizer, loss, metrics):
     model.compile(optimizer or keras.optimizers.Adam(learning_rate), loss, metrics=metrics, **compile_options())
+    _optimizer_starts[model.optimizer] = None  # until it is known
     if model.built:
         remember_start(model)
     return model
@@ -92,6 +93,10 @@ def fit(
     if kept and kept.is_file():
         model.load_weights(kept)
         return {}
+    if not model.built:
+        model(x[:1])
+    if model.compiled and _optimizer_starts.get(model.optimizer, ()) is None:
+        remember_start(model)
     _seed_layers(model, seed)
     images_per_epoch = images_per_epoch or len(x)
     if isinstance(model, CustomStep):
@@ -239,6 +244,8 @@ def restart(model, weights, learning_rate=None):
     """
     if getattr(model, "optimizer", None) not in _optimizer_starts:
         raise ValueError(f"{model.name} cannot be restarted; compile it with training.compile_classifier first.")
+    if _optimizer_starts[model.optimizer] is None:
+        raise ValueError(f"{model.name} has no weights to restart from; build it, or fit it once, first.")
     model.set_weights(weights)
     for variable, start in zip(model.optimizer.variables, _optimizer_starts[model.optimizer], strict=True):
         variable.assign(start)

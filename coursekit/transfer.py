@@ -10,7 +10,7 @@ import itertools
 import keras
 from keras import layers
 
-from coursekit import pretrained, require
+from coursekit import _keras, pretrained, require
 
 # Layers whose weights may have several axes, and are no kernel all the same.
 POINTWISE = (
@@ -259,7 +259,7 @@ class LayerwiseOptimizer(keras.optimizers.MultiOptimizer):
                     "is to train, after everything is in it."
                 )
             self.numbers = {one: self.numbers[one] for one in ids}
-            self._optimizer_map = lambda variable: self.optimizers[self.numbers[id(variable)]]
+            _keras.assign_optimizers(self, lambda variable: self.optimizers[self.numbers[id(variable)]])
         super().build(variables)
 
     def get_config(self):
@@ -325,9 +325,9 @@ def _feeding(layer, number):
         elif id(operation) not in seen:
             seen.add(id(operation))
             if isinstance(operation, keras.Model):  # what comes out of a nested model comes from its own top
-                todo += [output._keras_history.operation for output in getattr(operation, "outputs", [])]
+                todo += [_keras.origin(output) for output in getattr(operation, "outputs", [])]
             else:
-                todo += [parent.operation for node in operation._inbound_nodes[:1] for parent in node.parent_nodes]
+                todo += _keras.parents(operation)
 
 
 def _has_kernel(layer):
@@ -339,7 +339,7 @@ def _has_kernel(layer):
 
 def _restless(model, frozen):
     """Return the first of some frozen layers to whose weights a training step assigns all the same, or None."""
-    unknown = [layer for layer in frozen if not type(layer).__module__.startswith("keras.")]
+    unknown = [layer for layer in frozen if not _keras.comes_from(layer)]
     assigned = _assigned_in_training(model) if unknown and hasattr(model, "inputs") else set()
     for layer in frozen:
         if isinstance(layer, layers.SpectralNormalization) or assigned & {id(weight) for weight in layer.weights}:

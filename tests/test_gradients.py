@@ -97,3 +97,10 @@ def test_a_gradient_needs_a_scalar():
     variable = keras.Variable([1.0, 2.0])
     with pytest.raises(ValueError, match=r"The function returns shape \(2,\); a gradient needs a scalar: average it\."):
         value_and_grad(lambda: variable * 2, [variable])
+
+
+def test_a_gradient_needs_a_tensor():
+    with pytest.raises(
+        ValueError, match=r"The function returns 3\.0; a gradient needs a tensor computed from variables"
+    ):
+        value_and_grad(lambda: 3.0, [keras.Variable(1.0)])

@@ -334,6 +334,34 @@ def test_frozen_batch_norm_is_in_inference_mode():
     assert not layer.trainable_variables
 
 
+@settings(deadline=None, max_examples=10)
+@given(shape=st.lists(st.integers(2, 5), min_size=2, max_size=4), seed=st.integers(0, 99))
+def test_masked_values_count_no_more_than_in_keras(shape, seed):
+    ours, theirs = twins(shape, seed)
+    x, mask = 2 + array(shape, seed, scale=3), array(shape[:-1], seed + 1) > 0
+    mask.flat[0] = True
+    outputs = [numpy(layer(x, training=True, mask=mask)) for layer in (ours, theirs)]
+    assert_allclose(*outputs, rtol=1e-4, atol=1e-4)
+    assert_same(ours.weights, theirs.weights, rtol=1e-4, atol=1e-4)
+
+
+def test_masks_are_passed_on():
+    words = keras.Input((5,))
+    x = layers.Embedding(9, 4, mask_zero=True)(words)
+    for layer in (BatchNormalization(), LocalResponseNormalization(), BatchNormalization(momentum=0.5)):
+        x = layer(x)
+    by_mask = keras.Model(words, layers.GlobalAveragePooling1D()(x))
+    assert_allclose(*numpy(by_mask(np.array([[1, 2, 0, 0, 0], [1, 2, 0, 0, 0]]))), rtol=1e-6)
+    seen = numpy(by_mask(np.array([[1, 2, 0, 0, 0]])))
+    x = by_mask.layers[-2](by_mask.layers[-3](by_mask.layers[-4](by_mask.layers[1](np.array([[1, 2]])))))
+    assert_allclose(seen, numpy(x).mean(1), rtol=1e-5, atol=1e-6)
+
+
+def test_a_mask_of_another_rank_is_refused():
+    with pytest.raises(ValueError, match=r"The mask has shape \(2, 3\); for x of shape \(2, 3\), it needs 1 axes"):
+        BatchNormalization()(np.ones((2, 3), "float32"), training=True, mask=np.ones((2, 3), bool))
+
+
 def test_batch_norm_in_a_fit_equals_keras(tmp_path):
     x, y = array((24, 4, 4, 2), scale=3), np.arange(24) % 3
     fitted = []

@@ -157,6 +157,17 @@ def test_image_grid_refuses(images, titles, sentence):
         plots.image_grid(grid(images=images), alt="Noise.", titles=titles)
 
 
+@pytest.mark.parametrize("shape", [(2, 5, 5, 2), (2, 5, 5), (5, 5, 3)])
+def test_image_grid_refuses_what_are_no_images(shape):
+    with pytest.raises(ValueError, match=r"it must be \(images, height, width, 1 or 3\)"):
+        plots.image_grid(np.zeros(shape), alt="Noise.")
+
+
+def test_images_of_one_pixel_are_images(drawn):
+    plots.image_grid(np.ones((3, 1, 1, 1)), alt="White.")
+    assert [axis.images[0].get_array().shape for axis in drawn[0].axes[:3]] == [(1, 1)] * 3
+
+
 def test_dots_are_where_the_numbers_are():
     rows = {"plain": [0.7, 0.8, 0.9], "residual": [0.5, 0.5, 0.8]}
     (axes,) = plots.dots(rows.values(), list(rows), "accuracy").axes

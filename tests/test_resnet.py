@@ -377,6 +377,12 @@ def test_the_trained_network_wants_colors():
             "The model has no unit 'stage1_unit2'; it has stage1_unit1, stage2_unit1, stage3_unit1.",
         ),
         (
+            lambda: resnet.delete_units(
+                keras.Sequential([keras.Input((8,)), layers.Dense(2)], name="dense"), "stage1_unit1"
+            ),
+            "dense has no units of this module; build it with resnet.resnet",
+        ),
+        (
             lambda: resnet.delete_units(resnet.plain((8, 8, 1), depth=8, filters=2), "stage2_unit1"),
             "stage2_unit1 has no shortcut and changes the shape; the rest cannot do without it.",
         ),

@@ -105,6 +105,20 @@ def test_restart_refuses_a_model_that_it_does_not_know():
         model.compile("adam", "mse")
 
 
+def test_a_model_that_is_built_by_its_first_fit_restarts():
+    model = training.compile_classifier(keras.Sequential([layers.Flatten(), layers.Dense(CLASSES)]), 0.05)
+    with pytest.raises(ValueError, match="has no weights to restart from; build it, or fit it once, first"):
+        training.restart(model, [])
+    keras.utils.set_random_seed(0)
+    x, y = images()
+    first = training.fit(model, x, y, epochs=0, seed=0), model.get_weights()
+    runs = []
+    for _ in range(2):
+        training.restart(model, first[1])
+        runs.append(training.fit(model, x, y, epochs=2, seed=0)["loss"])
+    assert_array_equal(*runs)
+
+
 def test_restart_keeps_the_learning_rate(classifier):
     model, weights = classifier
     training.restart(model, weights)
