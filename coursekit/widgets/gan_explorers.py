@@ -125,7 +125,8 @@ def twin(generator):
     from coursekit import cost, gan
 
     filters = [layer.kernel.shape[-1] for layer in generator.layers if type(layer).__name__ == "Conv2DTranspose"]
-    return cost.undrawn(gan.generator)(generator.input_shape[-1], generator.output_shape[1:], filters or (1,))
+    build = cost.undrawn(gan.generator)
+    return build(generator.input_shape[-1], generator.output_shape[1:], filters=filters or (1,))
 
 
 def linear(layer, kind):
