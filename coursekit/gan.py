@@ -184,7 +184,7 @@ class GAN(CustomStep, keras.Model):
             if options.get(name) is not None:
                 raise ValueError(f"A GAN is trained on data alone; leave {name} out.")
         if options.get("batch_size") is not None:
-            require.whole("batch_size", options["batch_size"])
+            options["batch_size"] = require.whole("batch_size", options["batch_size"])
         if getattr(x, "shape", ()):
             self.check_data(x, options.get("batch_size") or 32, len(x))
         elif hasattr(x, "element_spec"):

@@ -45,7 +45,8 @@ def compile_options():
     """What ``keras.Model.compile`` is given so that a small model trains fast, a dict."""
     # On a CPU, TensorFlow's XLA compiles a small model for longer than it trains it. JAX cannot do without.
     jit_compile = False if keras.backend.backend() == "tensorflow" else "auto"
-    return {"jit_compile": jit_compile, "steps_per_execution": STEPS_PER_EXECUTION}
+    steps = 1 if keras.backend.backend() == "torch" else STEPS_PER_EXECUTION  # more than one, Keras refuses there
+    return {"jit_compile": jit_compile, "steps_per_execution": steps}
 
 
 def remember_start(model):
@@ -193,6 +194,10 @@ def _seed_layers(model, seed):
     for state, own_seed in zip(states, np.random.SeedSequence(seed).generate_state(len(states)), strict=True):
         # As uint32 first: PyTorch keeps the same bits in an int32.
         state.assign(np.array([own_seed, 0], "uint32").astype(state.dtype))
+    if keras.backend.backend() == "torch":  # where dropout without a seed of its own draws from the backend's numbers
+        import torch
+
+        torch.manual_seed(int(np.random.SeedSequence(seed).generate_state(1)[0]))
 
 
 def random_states(model):

@@ -313,6 +313,7 @@ def channelwise(channels_first):
     return keras.Model(x, layers.Dense(5)(layers.GlobalAveragePooling2D(data_format=order)(y)))
 
 
+@pytest.mark.only_on("tensorflow", "jax")  # on PyTorch, Keras's LayerNormalization wants the last axis
 def test_channels_first_counts_the_same():
     last, first = ([row[3:] for row in rows_of(channelwise(channels_first))] for channels_first in (False, True))
     assert last == first and None not in [row[-1] for row in last]
@@ -329,7 +330,11 @@ def rows_of(model):
         (lambda: layers.Softmax(-1), (3, cost.WHOLE)),
         (lambda: layers.Activation("softmax"), (3, cost.WHOLE)),
         (lambda: layers.Conv2D(2, 1, data_format="channels_first", activation="log_softmax"), (3, cost.WHOLE)),
-        (lambda: layers.LayerNormalization(-2), (cost.WHOLE, 3)),
+        pytest.param(
+            lambda: layers.LayerNormalization(-2),
+            (cost.WHOLE, 3),
+            marks=pytest.mark.only_on("tensorflow", "jax"),  # on PyTorch, Keras's wants the last axis
+        ),
         (lambda: layers.Softmax(1), (3, 3)),
         (lambda: layers.Activation("sigmoid"), (3, 3)),
     ],
@@ -470,7 +475,13 @@ def test_the_field_of_a_small_u_net():
     assert cost.summary(keras.Model(x, y)).rows[-1].receptive_field == (26, 26)
 
 
-@pytest.mark.parametrize("interpolation", ["nearest", "bilinear", "bicubic", "lanczos3", "lanczos5"])
+LANCZOS = pytest.mark.only_on("tensorflow", "jax")  # PyTorch has none
+
+
+@pytest.mark.parametrize(
+    "interpolation",
+    ["nearest", "bilinear", "bicubic", *(pytest.param(name, marks=LANCZOS) for name in ("lanczos3", "lanczos5"))],
+)
 @pytest.mark.parametrize("times", [2, 4])
 def test_the_field_of_an_enlarged_image(interpolation, times):
     pool, up = layers.AveragePooling2D((2, 1)), layers.UpSampling2D((times, 1), interpolation=interpolation)
@@ -578,6 +589,7 @@ class Residual(layers.Layer):
         return x + self.conv(x)
 
 
+@pytest.mark.only_on("tensorflow", "jax")  # on PyTorch, what a layer's own code is given is a copy without a field
 def test_behind_code_of_its_own_a_field_is_not_known():
     rows = cost.summary(sequential(Residual(), layers.Conv1D(1, 1), shape=(30, 1))).rows
     assert [row.receptive_field for row in rows] == [(3,), None]

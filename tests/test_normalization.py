@@ -171,6 +171,7 @@ def test_lrn_in_half_precision_sums_in_single(across, dtype, rtol):
     assert_allclose(gradient, expected[1], rtol=5 * rtol, atol=1e-4)
 
 
+@pytest.mark.only_on("tensorflow", "jax")  # on PyTorch, Keras's tensordot computes in single precision
 @pytest.mark.filterwarnings("ignore:Explicitly requested dtype float64")
 @pytest.mark.parametrize("across", ["channels", "pixels"])
 def test_lrn_in_double_precision(across):
@@ -358,7 +359,7 @@ def test_masks_are_passed_on():
 
 
 def test_a_mask_of_another_rank_is_refused():
-    with pytest.raises(ValueError, match=r"The mask has shape \(2, 3\); for x of shape \(2, 3\), it needs 1 axes"):
+    with pytest.raises(ValueError, match=r"The mask has shape .*2, 3.*; for x of shape .*2, 3.*, it needs 1 axes"):
         BatchNormalization()(np.ones((2, 3), "float32"), training=True, mask=np.ones((2, 3), bool))
 
 

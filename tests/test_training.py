@@ -138,6 +138,7 @@ def test_restart_with_another_learning_rate(classifier, trained_before):
     assert np.any(model.layers[1].get_weights()[0] != weights[0])
 
 
+@pytest.mark.only_on("tensorflow", "jax")  # PyTorch takes one step at a time
 @pytest.mark.parametrize(("steps_per_execution", "done"), [(1, [1, 2, 3, 4, 5, 6]), (2, [2, 3, 5, 6]), (25, [3, 6])])
 def test_progress_counts_steps_and_ends_with_one(steps_per_execution, done, monkeypatch):
     monkeypatch.setattr(training, "STEPS_PER_EXECUTION", steps_per_execution)

@@ -72,7 +72,9 @@ class LatentExplorer(Widget):
         return f"LatentExplorer({len(self.start)} numbers)"
 
     def fallback(self):
-        images = np.hstack(np.asarray(self._generator(self._walk.astype("float32"), training=False)))
+        from coursekit import training
+
+        images = np.hstack(training.outputs(self._generator, self._walk.astype("float32")))
         buffer = io.BytesIO()
         plt.imsave(buffer, images.squeeze(), cmap="gray", vmin=0, vmax=1, metadata={"Software": None})
         picture = base64.b64encode(buffer.getvalue()).decode()
