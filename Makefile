@@ -38,8 +38,8 @@ check: $(ENV)  ## check everything but notebooks and browser
 lint: $(ENV)
 	@$(STAGES) lint
 
-unit: $(ENV)
-	@$(STAGES) unit jax
+unit: $(ENV)  ## unit tests on TensorFlow and JAX (BACKEND=torch: on PyTorch, which it installs)
+	@$(STAGES) $(or $(BACKEND),unit jax)
 
 replay: $(ENV)  ## run every notebook again and compare its claims with the record
 	@$(STAGES) replay

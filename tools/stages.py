@@ -1,6 +1,7 @@
 """Run stages of checks, the later ones even where one fails, and sum up: `python tools/stages.py lint unit jax`."""
 
 import argparse
+import importlib.util
 import os
 import subprocess
 import sys
@@ -12,7 +13,7 @@ from xml.etree import ElementTree
 
 WITHOUT_BROWSER = "not site and not replay"
 JOBS, CELL_TIMEOUT = "3", "600"
-TENSORFLOW, JAX = {"KERAS_BACKEND": "tensorflow"}, {"KERAS_BACKEND": "jax"}
+BACKENDS = {"tensorflow": "TensorFlow", "jax": "JAX", "torch": "PyTorch"}
 
 
 def stages(jobs, cell_timeout):
@@ -21,16 +22,20 @@ def stages(jobs, cell_timeout):
     def pytest(*arguments):
         return [sys.executable, "-m", "pytest", "-n", jobs, "--dist=loadfile", "--no-loadscope-reorder", *arguments]
 
+    def units(backend, marks):
+        return f"units on {BACKENDS[backend]}", {"KERAS_BACKEND": backend}, [pytest("-m", marks, "tests")]
+
     ruff = [sys.executable, "-m", "ruff"]
     notebooks = ["-p", "tools.peaks", "--nbval-lax", "--nbval-current-env", f"--nbval-cell-timeout={cell_timeout}"]
     notebooks += ["--ignore=book/exercises", "book", "exercises"]
     return {
         "lint": ("lint", {}, [[*ruff, "check", "."], [*ruff, "format", "--check", "."]]),
-        "unit": ("units on TensorFlow", TENSORFLOW, [pytest("-m", WITHOUT_BROWSER, "tests")]),
-        "jax": ("units on JAX", JAX, [pytest("-m", f"keras and {WITHOUT_BROWSER}", "tests")]),
+        "unit": units("tensorflow", WITHOUT_BROWSER),
+        "jax": units("jax", f"keras and {WITHOUT_BROWSER}"),
+        "torch": units("torch", f"keras and {WITHOUT_BROWSER}"),
         "replay": ("notebooks", {}, [pytest(*notebooks)]),
         # In one run, so that short tests fill the time that long ones leave.
-        "all": ("units, notebooks and site", TENSORFLOW, [pytest(*notebooks, "tests")]),
+        "all": ("units, notebooks and site", {"KERAS_BACKEND": "tensorflow"}, [pytest(*notebooks, "tests")]),
     }
 
 
@@ -76,6 +81,9 @@ def main():
     parser.add_argument("--cell-timeout", default=CELL_TIMEOUT, help="seconds that a notebook's cell may take")
     parser.add_argument("stages", nargs="+", choices=stages("", ""))
     options = parser.parse_args()
+    if "torch" in options.stages and not importlib.util.find_spec("torch"):
+        print("PyTorch is no part of the environment, since it is large. Installing it.", flush=True)
+        subprocess.run([sys.executable, "-m", "pip", "install", "--quiet", "torch"], check=True)
     known = stages(options.jobs, options.cell_timeout)
     run_all(known[name] for name in options.stages)
 

@@ -1,10 +1,15 @@
-"""The API page: it shows what a class is made with, and takes little time.
+"""The API page: it shows what a class is made with, leads to the source, and takes little time.
 
 Autodoc asks a class's ``__new__`` first, and Keras's takes anything.
 """
 
+import functools
+import importlib
 import inspect
 import os
+from pathlib import Path
+
+from repository_address import PYPROJECT, address
 
 
 def signature_of_init(app, what, name, obj, options, signature, returns):
@@ -13,7 +18,20 @@ def signature_of_init(app, what, name, obj, options, signature, returns):
         return str(inspect.Signature([one.replace(annotation=one.empty) for one in parameters])), returns
 
 
+def source(domain, of):
+    """The address of the lines that define a name, or None for what has none, a value for instance."""
+    thing = functools.reduce(getattr, of["fullname"].split("."), importlib.import_module(of["module"]))
+    try:
+        lines, first = inspect.getsourcelines(inspect.unwrap(getattr(thing, "fget", thing)))
+        path = Path(inspect.getsourcefile(inspect.unwrap(getattr(thing, "fget", thing))))
+    except (OSError, TypeError):
+        return None
+    return f"{address()}/blob/main/{path.relative_to(PYPROJECT.parent)}#L{first}-L{first + len(lines) - 1}"
+
+
 def setup(app):
     os.environ["KERAS_BACKEND"] = "numpy"  # which is imported in the shortest time
     app.connect("autodoc-process-signature", signature_of_init)
+    app.connect("config-inited", lambda app, config: setattr(config, "linkcode_resolve", source))
+    app.setup_extension("sphinx.ext.linkcode")
     return {"parallel_read_safe": True, "parallel_write_safe": True}
