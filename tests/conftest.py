@@ -49,7 +49,7 @@ if BACKEND == "torch":
 
     # It hands over the numbers of no tensor that might get a gradient. Tests compare numbers.
     _with_gradient = torch.Tensor.__array__
-    torch.Tensor.__array__ = lambda tensor, *arguments: _with_gradient(tensor.detach(), *arguments)
+    torch.Tensor.__array__ = lambda tensor, dtype=None, copy=None: _with_gradient(tensor.detach(), dtype)
 
 
 def numpy(tensor):

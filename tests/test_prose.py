@@ -52,9 +52,9 @@ def transfer():
         all(abs(mean(frozen[few]) - mean(tuned[few])) < min(spread(frozen[few]), spread(tuned[few])) for few in (0, 1)),
     )
     yield (
-        "The two lowest layers can stay frozen at no visible cost. With a thousand labels a class, networks whose lowest "
-        "layer is frozen even do better than those in which everything learns, in each of the six seeds. The upper "
-        "layers have to learn.",
+        "The two lowest layers can stay frozen at no visible cost. With a thousand labels a class, networks whose "
+        "lowest layer is frozen even do better than those in which everything learns, in each of the six seeds. The "
+        "upper layers have to learn.",
         (tuned[-2:].mean(1) - test[1:3, -2:].mean(2) < 0.01).all()
         and full["labels"][-1] == 1000
         and (test[1, -1] > tuned[-1]).all()
