@@ -181,3 +181,14 @@ def test_the_filter_is_one_that_this_kernel_takes():
             [*see, sys.executable, "-c", "import os; os.setsid()"], pass_fds=[descriptor], capture_output=True
         )
         assert b"PermissionError" in done.stderr
+
+
+def test_no_two_sandboxes_of_a_machine_have_one_user():
+    one, held = sandbox._reserved_user()
+    code = "from coursekit.grading import sandbox; print(sandbox._reserved_user()[0])"
+    other = int(subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout)
+    assert other != one
+    held.close()
+    again, held = sandbox._reserved_user()
+    held.close()
+    assert again <= one

@@ -6,11 +6,11 @@ import os
 import shutil
 import signal
 import site
+import socket
 import subprocess
 import sys
 import sysconfig
 import tempfile
-import threading
 import uuid
 from pathlib import Path
 
@@ -58,8 +58,8 @@ class Sandbox:
     def __init__(self, kind, package, limits):
         self.container = f"coursekit-{uuid.uuid4().hex}" if kind == "docker" else None
         self.home = tempfile.mkdtemp(prefix="coursekit-") if kind == "none" else None
-        # One user for each that runs at a time; who is not root cannot hand over, and need not.
-        user = FIRST_USER + threading.get_native_id() % USERS
+        # Who is not root cannot hand over to another user, and need not.
+        user, self.reservation = _reserved_user()
         own = {name: limits[name] for name in ("seconds", "memory", "processes", "disk")}
         own["user"] = user if kind == "bwrap" and os.getuid() == 0 else None
         runner = ["-m", "coursekit.exercises.runner", json.dumps(own)]
@@ -100,8 +100,26 @@ class Sandbox:
         self.kill()
         self.process.wait()
         self.usage.close()
+        self.reservation.close()
         if self.home:
             shutil.rmtree(self.home, ignore_errors=True)
+
+
+def _reserved_user():
+    """A user that no other sandbox on this machine has, whichever process it is in, and what reserves it: a socket with
+    the user's name, in no folder, which goes with the process that holds it.
+    """
+    for user in range(FIRST_USER, FIRST_USER + USERS):
+        reservation = socket.socket(socket.AF_UNIX)
+        try:
+            reservation.bind(f"\0coursekit-{user}")
+        except OSError:
+            reservation.close()
+        else:
+            return user, reservation
+    raise SandboxError(
+        f"{USERS:,} notebooks run on this machine at a time, and there are no more users; use fewer jobs."
+    )
 
 
 def environment(package):
