@@ -114,7 +114,7 @@ def fit(
                 epochs=epoch + 1,
                 shuffle=False,
                 validation_data=validation_data,
-                callbacks=[_Progress(report, steps_per_epoch), given],
+                callbacks=[_Epoch(report, steps_per_epoch, seed), given],
                 verbose=0,
             )
             for name, values in of_epoch.history.items():
@@ -194,10 +194,6 @@ def _seed_layers(model, seed):
     for state, own_seed in zip(states, np.random.SeedSequence(seed).generate_state(len(states)), strict=True):
         # As uint32 first: PyTorch keeps the same bits in an int32.
         state.assign(np.array([own_seed, 0], "uint32").astype(state.dtype))
-    if keras.backend.backend() == "torch":  # where dropout without a seed of its own draws from the backend's numbers
-        import torch
-
-        torch.manual_seed(int(np.random.SeedSequence(seed).generate_state(1)[0]))
 
 
 def random_states(model):
@@ -276,15 +272,20 @@ class _OneTraining(keras.callbacks.CallbackList):
             super().on_train_end(self.logs)
 
 
-class _Progress(keras.callbacks.Callback):
-    """Calls a function with the number of steps done in all epochs so far."""
+class _Epoch(keras.callbacks.Callback):
+    """Calls a function with the number of steps done in all epochs so far, and seeds PyTorch's dropout."""
 
-    def __init__(self, function, steps_per_epoch):
+    def __init__(self, function, steps_per_epoch, seed):
         super().__init__()
-        self.function, self.steps_per_epoch = function, steps_per_epoch
+        self.function, self.steps_per_epoch, self.seed = function, steps_per_epoch, seed
 
     def on_epoch_begin(self, epoch, logs=None):
         self.before = epoch * self.steps_per_epoch
+        if keras.backend.backend() == "torch":  # where dropout draws from the backend's numbers, not from its own seed
+            import torch
+
+            numbers = np.random.SeedSequence(keras.tree.flatten([self.seed, epoch]))
+            torch.manual_seed(int(numbers.generate_state(1)[0]))
 
     def on_train_batch_end(self, batch, logs=None):
         # Keras counts from 0, and past the end of an epoch that STEPS_PER_EXECUTION does not divide.

@@ -62,7 +62,7 @@ os.write(2, b"stderr works again")
     run = python(code, COURSEKIT_PROFILE="full")
     assert run.returncode == 0, run.stderr
     assert run.stderr == "stderr works again"
-    line = rf"full profile on .+ · keras [\d.]+ · {keras_backend()} [\d.]+ · .*python [\d.]+\n"
+    line = rf"full profile on .+ · keras [\d.]+ · {keras_backend()} [\d.]+(\+cpu)? · .*python [\d.]+\n"
     assert re.fullmatch(line, run.stdout), run.stdout
 
 

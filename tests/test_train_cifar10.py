@@ -106,7 +106,7 @@ def test_no_pass_is_refused(monkeypatch, capsys):
 def test_two_precisions_are_compared_from_the_same_start(tiny, monkeypatch):
     small = functools.partial(resnet.resnet, input_shape=(8, 8, 3), filters=2)
     monkeypatch.setattr(data, "load", lambda name: tiny)
-    monkeypatch.setattr(resnet, "resnet", lambda depth, **options: small(8, **options))
+    monkeypatch.setattr(resnet, "resnet", lambda **options: small(**options | {"depth": 8}))
     keras.mixed_precision.set_global_policy("mixed_bfloat16")
     try:
         curves = train_cifar10.make_precision(2)["by policy"]

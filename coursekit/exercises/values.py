@@ -37,6 +37,7 @@ def plain(value):
         return value
     if hasattr(value, "detach"):  # PyTorch's tensors, which NumPy refuses while they keep a gradient
         value = value.detach().cpu()
+        value = value.float() if str(value.dtype) == "torch.bfloat16" else value
     if not hasattr(value, "__array__"):
         raise TypeError(f"a value of type {type(value).__name__} is no array, number or text")
     array = np.array(np.asarray(value), subok=False, order="C")
