@@ -172,12 +172,12 @@ def hold_out(dataset, images_per_class):
     return rest, (dataset.x_train[aside], dataset.y_train[aside])
 
 
-def shrink(dataset, factor):
+def downsample(dataset, factor):
     """Make images smaller by averaging squares of ``factor`` by ``factor`` pixels.
 
     dataset: Dataset. factor: int that divides height and width. Returns a Dataset. Raises ValueError where it does not.
 
-    >>> shrink(load("digits"), 2).x_test.shape
+    >>> downsample(load("digits"), 2).x_test.shape
     (1000, 14, 14, 1)
     """
     height, width, channels = dataset.x_train.shape[1:]

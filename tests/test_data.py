@@ -412,11 +412,11 @@ def test_hold_out_refuses(images):
 
 @settings(deadline=None)
 @given(factor=st.integers(1, 4), rows=st.integers(1, 3), columns=st.integers(1, 3), channels=st.sampled_from([1, 3]))
-def test_shrink_equals_the_loop(factor, rows, columns, channels):
+def test_downsampling_equals_the_loop(factor, rows, columns, channels):
     random = np.random.default_rng(0)
     x = random.random((2, rows * factor, columns * factor, channels), "float32")
     y = np.zeros(2, "int64")
-    small = data.shrink(data.Dataset("random", ("a",), x, y, x[::-1], y), factor)
+    small = data.downsample(data.Dataset("random", ("a",), x, y, x[::-1], y), factor)
     for image, expected_of in [(small.x_train, x), (small.x_test, x[::-1])]:
         assert image.dtype == np.float32
         assert image.shape == (2, rows, columns, channels)
@@ -430,6 +430,6 @@ def test_shrink_equals_the_loop(factor, rows, columns, channels):
 
 
 @pytest.mark.parametrize("factor", [0, -2, 3, 28 * 2, 2.0, True, None])
-def test_shrink_refuses(factor):
+def test_downsampling_refuses(factor):
     with pytest.raises(ValueError, match=rf"factor is {factor}; it must divide the 28x28 pixels"):
-        data.shrink(data.load("digits"), factor)
+        data.downsample(data.load("digits"), factor)

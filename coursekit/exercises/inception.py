@@ -143,7 +143,7 @@ def under_budget(designs, randoms):
     needed = cost.macs(built(design))
     if needed > MOST:
         raise ValueError(f"The network needs {needed:,} multiplications; {MOST:,} are allowed.")
-    digits = data.shrink(data.load("digits"), 2)
+    digits = data.downsample(data.load("digits"), 2)
     steps = 2 * -(-len(digits.x_train) // 64)
     reached = []
     for seed in randoms[0].integers(2**31, size=2).tolist():
