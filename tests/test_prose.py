@@ -263,8 +263,8 @@ def resnet():
     )
     yield (
         "the residual network of 56 layers ends with no lower loss than the one of 8, "
-        f"{net('residual 56', 'loss'):.2f} against {net('residual 8', 'loss'):.2f} on average, and is no better on test "
-        "images",
+        f"{net('residual 56', 'loss'):.2f} against {net('residual 8', 'loss'):.2f} on average, and is no better on "
+        "test images",
         net("residual 56", "loss") >= net("residual 8", "loss")
         and net("residual 56", "test") <= net("residual 8", "test"),
     )
