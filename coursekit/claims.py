@@ -34,8 +34,12 @@ FEWEST_SEEDS = 3
 class Claim:
     """One sentence of the lecture that can be wrong.
 
-    id: str, begins with what it is about. chapter: str, the topic. statement: str, in our words. lecture: str, the
-    slide. reason: str, why the verdict is not simply *confirmed*, or does not hold everywhere; else empty.
+    Args:
+        id: str, begins with what it is about.
+        chapter: str, the topic.
+        statement: str, in our words.
+        lecture: str, the slide.
+        reason: str, why the verdict is not simply *confirmed*, or does not hold everywhere; else empty.
     """
 
     id: str
@@ -49,9 +53,13 @@ class Claim:
 class Condition:
     """A relation between two named series of per-seed numbers, and how it came out.
 
-    relation: str, ``"greater"`` or ``"equal"``. values: dict from name to float64 (seeds,). outcome: ``"holds"``,
-    ``"reversed"`` or ``"open"``. effect: float, the mean difference; for *equal*, the largest distance. spread: float,
-    standard deviation of the differences. within: float, the distance that *equal* allowed.
+    Args:
+        relation: str, ``"greater"`` or ``"equal"``.
+        values: dict from name to float64 (seeds,).
+        outcome: ``"holds"``, ``"reversed"`` or ``"open"``.
+        effect: float, the mean difference; for *equal*, the largest distance.
+        spread: float, standard deviation of the differences.
+        within: float, the distance that *equal* allowed.
     """
 
     relation: str
@@ -63,9 +71,16 @@ class Condition:
 
 
 def load(path=STATEMENTS):
-    """Read the claims, a dict from id to Claim in the order of the file.
+    """Read the claims.
 
-    Raises ValueError for a file that is no such list, or an id that appears twice.
+    Args:
+        path: pathlib.Path of a TOML file.
+
+    Returns:
+        dict from id to Claim in the order of the file.
+
+    Raises:
+        ValueError: for a file that is no such list, or an id that appears twice.
 
     >>> load()["transfer-sweep-n"].chapter
     'transfer'
@@ -94,9 +109,15 @@ def load(path=STATEMENTS):
 def greater(**series):
     """The condition that the first of two named series is the greater one, seed by seed.
 
-    series: two arrays of per-seed numbers, or a number in place of one. Returns a Condition.
-    Raises ValueError for other than two series, series of unequal length, fewer than three seeds, or a number that is
-    not finite.
+    Args:
+        series: two arrays of per-seed numbers, or a number in place of one.
+
+    Returns:
+        Condition.
+
+    Raises:
+        ValueError: for other than two series, series of unequal length, fewer than three seeds, or a number that is not
+            finite.
 
     >>> greater(frozen=[0.9, 0.8, 0.9], pixels=[0.7, 0.6, 0.7]).outcome
     'holds'
@@ -115,7 +136,15 @@ def greater(**series):
 def equal(within=0.0, **series):
     """The condition that two named series are equal, in every seed: bit for bit, or ``within`` a stated distance.
 
-    Returns a Condition, whose effect is the largest difference. Raises ValueError as ``greater`` does.
+    Args:
+        within: float.
+        series: as for ``greater``.
+
+    Returns:
+        Condition, whose effect is the largest difference.
+
+    Raises:
+        ValueError: as ``greater`` does.
 
     >>> equal(largest_change=[0.0, 0.0, 0.0], nothing=0).outcome
     'holds'
@@ -129,13 +158,19 @@ def equal(within=0.0, **series):
 def check(claim_id, *conditions, run=None):
     """Judge a claim by its conditions, print one line, and compare the numbers with the record.
 
-    run: where the numbers were measured, if not in this session: the ``"run"`` of the record they were read from.
     Near the margin, a condition comes out as it did on record. The verdict joins this run's with the other profile's
     record, unless this run contradicts its own profile's: then it speaks for itself. The line has no number, so that a
     replay can compare it as text. Where a number has left its recorded interval a second line says so, and the replay
-    fails: .80 shall not hide behind the verdict that .95 had.
-    Whoever changed a setting on purpose may ignore that line.
-    Raises ValueError for an unknown id or no condition.
+    fails: .80 shall not hide behind the verdict that .95 had. Whoever changed a setting on purpose may ignore that
+    line.
+
+    Args:
+        claim_id: str.
+        conditions: of ``greater`` and ``equal``.
+        run: where the numbers were measured, if not in this session: the ``"run"`` of the record they were read from.
+
+    Raises:
+        ValueError: for an unknown id or no condition.
     """
     claim = _find(claim_id)
     if not conditions:
@@ -159,6 +194,12 @@ def check(claim_id, *conditions, run=None):
 def joint_verdict(records_of_claim):
     """Return the verdict on a claim from its records in one or several profiles: what is inconclusive does not count.
 
+    Args:
+        records_of_claim: list of dicts, at least one.
+
+    Returns:
+        str, one of ``VERDICTS``.
+
     >>> joint_verdict([{"verdict": "inconclusive"}, {"verdict": "refuted"}])
     'refuted'
     >>> joint_verdict([{"verdict": "confirmed"}, {"verdict": "refuted"}])
@@ -170,10 +211,14 @@ def joint_verdict(records_of_claim):
 
 
 def verify():
-    """Return all records of claims, (profile, id) to record, after checking that claims and records belong together.
+    """Return all records of claims, after checking that claims and records belong together.
 
-    Raises ValueError, in one sentence, for a claim without a record, a record of an unknown claim, or a claim that is
-    not confirmed by every record and gives no reason.
+    Returns:
+        dict from (profile, id) to record.
+
+    Raises:
+        ValueError: in one sentence, for a claim without a record, a record of an unknown claim, or a claim that is not
+            confirmed by every record and gives no reason.
     """
     claims = load()
     of_claims = {key: record for key, record in records.read_all().items() if "claim" in record}
@@ -270,7 +315,14 @@ def _drifts(now, on_file):
 def table(chapter):
     """Return the claims of a chapter as a Markdown table of statements, for the chapter's map.
 
-    Raises ValueError for a chapter without claims.
+    Args:
+        chapter: str.
+
+    Returns:
+        An ``IPython.display.Markdown``.
+
+    Raises:
+        ValueError: for a chapter without claims.
     """
     from IPython.display import Markdown
 

@@ -46,10 +46,18 @@ _COLUMNS = ("layer", "type", "output shape", "multiplications (MACs)", "paramete
 
 
 def macs(model, input_shape=None):
-    """How many multiplications a model needs for one example, an int. Parameters as for ``summary``.
+    """How many multiplications a model needs for one example.
 
-    Raises ValueError as ``summary`` does, and for a layer that has no rule; ``register`` gives it one. Warns of a layer
-    with code of its own around other layers, whose multiplications are not seen.
+    It warns of a layer with code of its own around other layers, whose multiplications are not seen.
+
+    Args:
+        model, input_shape: as for ``summary``.
+
+    Returns:
+        int.
+
+    Raises:
+        ValueError: as ``summary`` does, and for a layer that has no rule; ``register`` gives it one.
 
     >>> macs(keras.Sequential([keras.Input((28, 28, 192)), layers.Conv2D(32, 5, padding="same")]))
     120422400
@@ -66,9 +74,16 @@ def macs(model, input_shape=None):
 
 
 def parameters(model):
-    """How many numbers a built model has as weights, an int; weights that layers share count once.
+    """How many numbers a model has as weights; weights that layers share count once.
 
-    Raises ValueError for what is no Keras model, or not built.
+    Args:
+        model: built Keras model.
+
+    Returns:
+        int.
+
+    Raises:
+        ValueError: for what is no Keras model, or not built.
 
     >>> parameters(keras.Sequential([keras.Input((28, 28, 192)), layers.Conv2D(32, 5)]))
     153632
@@ -80,11 +95,19 @@ def parameters(model):
 def summary(model, input_shape=None):
     """Count a model layer by layer: multiplications, parameters, output shape, memory, receptive field.
 
-    model: functional, sequential, nested, or subclassed and built. It is followed through one symbolic call in
-    inference: nothing is computed and no weight changes. input_shape: without the batch, (height, width, channels) for
-    instance, or a list or dict of shapes; only for a model that does not say it. Returns a ``Summary``.
-    Raises ValueError for what is no Keras model, whose input has no known shape, or which cannot be called on it, and
-    for a rule that fails.
+    It is followed through one symbolic call in inference: nothing is computed and no weight changes.
+
+    Args:
+        model: functional, sequential, nested, or subclassed and built.
+        input_shape: without the batch, (height, width, channels) for instance, or a list or dict of shapes; only for a
+            model that does not say it.
+
+    Returns:
+        Summary.
+
+    Raises:
+        ValueError: for what is no Keras model, whose input has no known shape, or which cannot be called on it, and for
+            a rule that fails.
 
     >>> bottleneck = [layers.Conv2D(16, 1), layers.Conv2D(32, 5, padding="same")]
     >>> model = keras.Sequential([keras.Input((28, 28, 192)), *bottleneck])
@@ -106,8 +129,14 @@ def summary(model, input_shape=None):
 def undrawn(build):
     """Make a function that builds models leave out drawing their weights: what is only counted needs none.
 
-    build: function to models. Returns one of the same arguments. AlexNet takes a hundredth of the time and none of its
-    250 MB. Such a model has shapes and counts; it is not for computing.
+    AlexNet takes a hundredth of the time and none of its 250 MB. Such a model has shapes and counts; it is not for
+    computing.
+
+    Args:
+        build: function to models.
+
+    Returns:
+        A function of the same arguments.
 
     >>> parameters(undrawn(keras.applications.VGG16)(weights=None))
     138357544
@@ -131,11 +160,17 @@ def undrawn(build):
 class Row:
     """One call of one layer. A layer that is called again has a row each time, with its parameters in the first.
 
-    output_shape: without the batch; a list of shapes where there are several outputs. macs: multiplications, None for a
-    layer that is not known. activation_bytes: of the output, which training keeps for the backward pass; what a layer
-    keeps inside, such as the scores of an attention, is not in it. receptive_field: along each axis of the input, how
-    many pixels lie from the first to the last on which the values at one place depend, far from the borders; the most
-    that there are, where places differ, as in an enlarged image; ``WHOLE``; or None where that is not known.
+    Args:
+        layer: str, its name, behind those of the models that it is in.
+        type: str, of its class.
+        output_shape: without the batch; a list of shapes where there are several outputs.
+        macs: int, multiplications; None for a layer that is not known.
+        parameters: int, of weights that no row before has counted.
+        activation_bytes: int, of the output, which training keeps for the backward pass; what a layer keeps inside,
+            such as the scores of an attention, is not in it.
+        receptive_field: along each axis of the input, how many pixels lie from the first to the last on which the
+            values at one place depend, far from the borders; the most that there are, where places differ, as in an
+            enlarged image; ``WHOLE``; or None where that is not known.
     """
 
     layer: str
@@ -151,8 +186,10 @@ class Row:
 class Summary:
     """What ``summary`` returns: rows and totals. It shows as a table in a notebook and in a terminal.
 
-    model: its name. rows: tuple of ``Row``, in the order of the calls. containers: types of layers with own code around
-    other layers; what that code multiplies by itself is not seen.
+    Args:
+        model: str, its name.
+        rows: tuple of ``Row``, in the order of the calls.
+        containers: types of layers with own code around other layers; what that code multiplies by itself is not seen.
     """
 
     model: str

@@ -75,9 +75,10 @@ def _hull(intervals):
 class Traced(NamedTuple):
     """A tensor on its way through the model.
 
-    shape: with the batch, which a reshape may have mixed with other axes. field: a ``Span`` for each axis of the
-    model's input, none where that has neither height nor width; None where the field is not known, as it is for outputs
-    until their rule has said it.
+    Args:
+        shape: with the batch, which a reshape may have mixed with other axes.
+        field: a ``Span`` for each axis of the model's input, none where that has neither height nor width; None where
+            the field is not known, as it is for outputs until their rule has said it.
     """
 
     shape: tuple
@@ -85,8 +86,13 @@ class Traced(NamedTuple):
 
 
 class Rule(NamedTuple):
-    """macs: function to an int. field: function to the field of the outputs. Either may answer None, for not
-    known.
+    """How a kind of layer is counted: functions of the layer, its inputs and its outputs (lists of ``Traced``).
+
+    Either may answer None, for not known.
+
+    Args:
+        macs: function to an int.
+        field: function to the field of the outputs.
     """
 
     macs: callable
@@ -94,7 +100,14 @@ class Rule(NamedTuple):
 
 
 def size(weight):
-    """How many numbers a weight has, an int."""
+    """How many numbers a weight has.
+
+    Args:
+        weight: ``keras.Variable``.
+
+    Returns:
+        int.
+    """
     return math.prod(weight.shape)
 
 
@@ -123,7 +136,14 @@ def none(layer, inputs, outputs):
 
 
 def inside(layer, inputs, outputs):
-    """Nothing but what the layers multiply that this one calls, which are counted by themselves."""
+    """Nothing but what the layers multiply that this one calls, which are counted by themselves.
+
+    Args:
+        layer, inputs, outputs: as for the functions of a ``Rule``.
+
+    Returns:
+        0.
+    """
     return 0
 
 
@@ -467,9 +487,15 @@ APPLICATIONS = _for_operations(pointwise, "LayerScale StochasticDepth CustomScal
 def register(layer, rule):
     """Teach ``cost`` a layer. Its subclasses are meant too, unless they have a ``call`` of their own.
 
-    layer: class. rule: ``Rule`` of two functions, each of the layer, its inputs and its outputs (lists of ``Traced``).
-    For a layer that does nothing but call others, give ``inside`` as the first: they are counted instead of it; its
-    subclasses are not meant. Raises ValueError for what is no class of layers, or no rule.
+    For a layer that does nothing but call others, give ``inside`` as the first function: they are counted instead of
+    it; its subclasses are not meant.
+
+    Args:
+        layer: class.
+        rule: ``Rule`` of two functions, each of the layer, its inputs and its outputs (lists of ``Traced``).
+
+    Raises:
+        ValueError: for what is no class of layers, or no rule.
 
     >>> class Doubled(layers.Layer):
     ...     def call(self, x):

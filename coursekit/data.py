@@ -30,8 +30,11 @@ DIGITS_SHA256 = "ac92502227d451d09e12e9fc07925c5825e8e070c36ea3a1819eec435104e18
 class Dataset:
     """Images and labels, split for training and testing.
 
-    x_train, x_test: float32 (images, height, width, channels) in [0, 1].
-    y_train, y_test: int64 (images,), indices into ``class_names``.
+    Args:
+        name: str.
+        class_names: tuple of str.
+        x_train, x_test: float32 (images, height, width, channels) in [0, 1].
+        y_train, y_test: int64 (images,), indices into ``class_names``.
     """
 
     name: str
@@ -56,8 +59,15 @@ def load(name):
     training and 100 for testing. The others come from ``$COURSEKIT_DATA/<name>.npz`` where that variable is set, else
     through ``keras.datasets``, which downloads them once.
 
-    Returns a Dataset. Raises ValueError for an unknown name or a corrupt file, FileNotFoundError where a data set is
-    neither on the computer nor to be downloaded.
+    Args:
+        name: str.
+
+    Returns:
+        Dataset.
+
+    Raises:
+        ValueError: for an unknown name or a corrupt file.
+        FileNotFoundError: where a data set is neither on the computer nor to be downloaded.
 
     >>> load("digits")
     Dataset('digits': 4000 training and 1000 test images of 28x28x1, classes 0, 1, 2, 3, 4, 5, 6, 7, 8, 9)
@@ -75,9 +85,19 @@ def load(name):
 
 
 def save(name, folder):
-    """Write data set ``name`` to ``folder/<name>.npz``, with its SHA-256 beside it, for computers without internet.
+    """Write a data set to ``folder/<name>.npz``, with its SHA-256 beside it, for computers without internet.
 
-    Returns the file's path. Raises as ``load`` does; a file that was there stays until the new one is complete.
+    A file that was there stays until the new one is complete.
+
+    Args:
+        name: as for ``load``.
+        folder: path.
+
+    Returns:
+        The file's path.
+
+    Raises:
+        ValueError, FileNotFoundError: as ``load`` does.
     """
     if name not in CLASS_NAMES:
         raise ValueError(f"There is no data set {name!r}; choose one of {', '.join(CLASS_NAMES)}.")
@@ -98,8 +118,15 @@ def save(name, folder):
 def select_classes(dataset, classes):
     """Keep only some classes, renumbered from 0 in the order given.
 
-    dataset: Dataset. classes: class indices or names, each once. Returns a Dataset.
-    Raises ValueError for a class that the data set does not have, or one named twice.
+    Args:
+        dataset: Dataset.
+        classes: class indices or names, each once.
+
+    Returns:
+        Dataset.
+
+    Raises:
+        ValueError: for a class that the data set does not have, or one named twice.
 
     >>> select_classes(load("digits"), [7, 1]).class_names
     ('7', '1')
@@ -128,9 +155,16 @@ def select_classes(dataset, classes):
 def few_shot(dataset, labels_per_class, seed):
     """Draw a small training set with the same number of labels for every class; the test set stays whole.
 
-    dataset: Dataset. labels_per_class: int, at least 1. seed: int; the same seed draws the same images, and a larger
-    draw contains the smaller one. Returns a Dataset whose training images are in random order. Raises ValueError where
-    a class has fewer labels than asked for.
+    Args:
+        dataset: Dataset.
+        labels_per_class: int, at least 1.
+        seed: int; the same seed draws the same images, and a larger draw contains the smaller one.
+
+    Returns:
+        Dataset whose training images are in random order.
+
+    Raises:
+        ValueError: where a class has fewer labels than asked for.
 
     >>> few_shot(load("digits"), 5, seed=0).x_train.shape
     (50, 28, 28, 1)
@@ -152,8 +186,15 @@ def few_shot(dataset, labels_per_class, seed):
 def hold_out(dataset, images_per_class):
     """Set training images aside, to choose settings on: the last so many of every class.
 
-    dataset: Dataset. images_per_class: int. Returns a Dataset without them, and a pair of them, images and labels.
-    Raises ValueError where a class would have none left.
+    Args:
+        dataset: Dataset.
+        images_per_class: int.
+
+    Returns:
+        Dataset without them, and a pair of them, images and labels.
+
+    Raises:
+        ValueError: where a class would have none left.
 
     >>> rest, (images, labels) = hold_out(load("digits"), 100)
     >>> len(rest.x_train), len(images)
@@ -175,7 +216,15 @@ def hold_out(dataset, images_per_class):
 def downsample(dataset, factor):
     """Make images smaller by averaging squares of ``factor`` by ``factor`` pixels.
 
-    dataset: Dataset. factor: int that divides height and width. Returns a Dataset. Raises ValueError where it does not.
+    Args:
+        dataset: Dataset.
+        factor: int that divides height and width.
+
+    Returns:
+        Dataset.
+
+    Raises:
+        ValueError: where it does not.
 
     >>> downsample(load("digits"), 2).x_test.shape
     (1000, 14, 14, 1)
@@ -254,12 +303,20 @@ def _download(name):
 
 
 def sha256(path):
-    """The checksum of a file, a str of hexadecimal digits."""
+    """The checksum of a file.
+
+    Args:
+        path: pathlib.Path.
+
+    Returns:
+        str of hexadecimal digits.
+    """
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def main():
+    """The command ``python -m coursekit.data``, which puts data sets into a folder."""
     parser = argparse.ArgumentParser(prog="python -m coursekit.data", description="Save a data set for offline use.")
     parser.add_argument("name", choices=CLASS_NAMES)
     parser.add_argument("folder")

@@ -15,12 +15,21 @@ from coursekit import records, runtime
 def sweep(run, *choices, seeds, name):
     """Run an experiment for every combination of choices and every seed, with a progress bar.
 
-    run: function of one value from each of ``choices``, then ``seed=``, to a dict of numbers. choices: iterables.
-    Returns a dict from the combination (a tuple, or the value itself where there is one iterable) to a dict from the
-    number's name to float64 (seeds,). Raises ValueError where a number's name is no string.
-
     Where the environment variable ``COURSEKIT_RESUME`` names a folder, every result is kept there as it comes, and an
     interrupted sweep of that ``name`` goes on where it stopped. Empty the folder whenever code or settings change.
+
+    Args:
+        run: function of one value from each of ``choices``, then ``seed=``, to a dict of numbers.
+        choices: iterables.
+        seeds: ints.
+        name: str.
+
+    Returns:
+        dict from the combination (a tuple, or the value itself where there is one iterable) to a dict from the number's
+        name to float64 (seeds,).
+
+    Raises:
+        ValueError: where a number's name is no string.
 
     >>> sweep(lambda n, seed: {"square": n**2 + seed}, (2, 3), seeds=range(3), name="squares")[3]["square"]
     array([ 9., 10., 11.])
@@ -41,12 +50,19 @@ def sweep(run, *choices, seeds, name):
 def recorded_sweep(run, *choices, seeds, name, again):
     """A sweep that takes too long for every replay: read from the record ``name``, but for a few runs made again.
 
-    run, choices, seeds: as for ``sweep``, and so is what returns. again: a list of combinations, each as it is a key of
-    the result. Their runs with the first seed are made again and take the place of the recorded ones. Prints one line,
-    and another for every number that is further from the recorded mean than chance allows.
-    Where ``COURSEKIT_SWEEPS`` is set, the whole sweep runs, as it has to for whoever changes the experiment, and
-    ``make notebooks`` records it.
-    Raises ValueError where the record lacks a combination or has other seeds.
+    The runs that are made again take the place of the recorded ones. It prints one line, and another for every number
+    that is further from the recorded mean than chance allows. Where ``COURSEKIT_SWEEPS`` is set, the whole sweep runs,
+    as it has to for whoever changes the experiment, and ``make notebooks`` records it.
+
+    Args:
+        run, choices, seeds, name: as for ``sweep``.
+        again: list of combinations, each as it is a key of the result; their runs with the first seed are made again.
+
+    Returns:
+        As for ``sweep``.
+
+    Raises:
+        ValueError: where the record lacks a combination or has other seeds.
     """
     if os.environ.get("COURSEKIT_SWEEPS"):
         results = sweep(run, *choices, seeds=seeds, name=name)
@@ -121,7 +137,14 @@ class _Results:
 
 
 def resume_path(file_name):
-    """Path of a file that an interrupted run leaves behind for the next, or None where nothing is to be kept."""
+    """Path of a file that an interrupted run leaves behind for the next.
+
+    Args:
+        file_name: str.
+
+    Returns:
+        pathlib.Path, or None where nothing is to be kept.
+    """
     folder = os.environ.get("COURSEKIT_RESUME")
     if not folder:
         return None
@@ -131,6 +154,15 @@ def resume_path(file_name):
 
 
 def bar(iterable=None, disable=False, **options):
-    """A ``tqdm`` bar, silent where notebooks are executed without anybody watching."""
+    """A ``tqdm`` bar, silent where notebooks are executed without anybody watching.
+
+    Args:
+        iterable: what to go through, if anything.
+        disable: bool, whether to show nothing.
+        options: as for ``tqdm``.
+
+    Returns:
+        A ``tqdm``.
+    """
     unwatched = "PYTEST_VERSION" in os.environ or "COURSEKIT_RECORD" in os.environ
     return tqdm(iterable, leave=False, delay=2, disable=disable or unwatched, **options)

@@ -28,12 +28,20 @@ BATCH_NORM = {"momentum": 0.9, "epsilon": 1e-5}
 def generator(latent_dim, image_shape=(28, 28, 1), *, filters=(64, 32), weights=None, name=None):
     """DCGAN generator: a dense layer to a small map, then transposed convolutions that double it up to the image.
 
-    latent_dim: int, how many random numbers an image starts from. image_shape: (height, width, channels); every entry
-    of ``filters`` halves height and width on the way down to the small map, which must come out even. weights: None,
-    or path of a file of ``save_weights``. name: the names of all layers begin with it. Returns a functional model from
-    noise (batch, latent_dim) to images (batch, height, width, channels) in [0, 1], with layers named ``dense1``,
-    ``map1``, ``norm1``, ``relu1``, ``conv2``, ``norm2``, ``relu2``, ... ``images``.
-    Raises ValueError for a shape that cannot be halved so often, or weights of another network.
+    Args:
+        latent_dim: int, how many random numbers an image starts from.
+        image_shape: (height, width, channels); every entry of ``filters`` halves height and width on the way down to
+            the small map, which must come out even.
+        filters: ints, from the small map upward.
+        weights: None, or the path of a file of ``save_weights``.
+        name: str. The names of all layers begin with it.
+
+    Returns:
+        A functional model from noise (batch, latent_dim) to images (batch, height, width, channels) in [0, 1], with
+        layers named ``dense1``, ``map1``, ``norm1``, ``relu1``, ``conv2``, ``norm2``, ``relu2``, ... ``images``.
+
+    Raises:
+        ValueError: for a shape that cannot be halved so often, or weights of another network.
 
     Source: Radford et al. 2016, section 3: no pooling, no dense layer on top, batch norm everywhere but at the output,
     ReLU, weights from a normal distribution of standard deviation 0.02. They scale images to [-1, 1] and end in tanh.
@@ -68,13 +76,21 @@ def generator(latent_dim, image_shape=(28, 28, 1), *, filters=(64, 32), weights=
 def discriminator(image_shape=(28, 28, 1), *, filters=(16, 32), weights=None, name=None):
     """DCGAN discriminator: strided convolutions that halve the image, then one logit.
 
-    image_shape, filters: as for ``generator``, the other way round. weights, name: as there. Returns a functional model
-    from images in [0, 1] (batch, height, width, channels) to logits (batch, 1), with layers named ``rescale``,
-    ``conv1``, ``relu1``, ``conv2``, ``norm2``, ``relu2``, ... ``features``, ``logits``. Raises ValueError as
-    ``generator`` does.
+    The images are first brought to [-1, 1].
+
+    Args:
+        image_shape, weights, name: as for ``generator``.
+        filters: ints, from the image downward.
+
+    Returns:
+        A functional model from images in [0, 1] (batch, height, width, channels) to logits (batch, 1), with layers
+        named ``rescale``, ``conv1``, ``relu1``, ``conv2``, ``norm2``, ``relu2``, ... ``features``, ``logits``.
+
+    Raises:
+        ValueError: as ``generator`` does.
 
     Source: Radford et al. 2016, section 3: strides in place of pooling, leaky ReLU with slope 0.2, batch norm
-    everywhere but at the input. The images are first brought to [-1, 1].
+    everywhere but at the input.
 
     >>> discriminator((32, 32, 3)).output.shape
     (None, 1)
@@ -102,13 +118,20 @@ def _normal():
 class GAN(CustomStep, keras.Model):
     """A generator and a discriminator, trained against each other.
 
-    generator: built model from noise (batch, latent_dim) to data (batch, ...). discriminator: built model from data
-    (batch, ...) to logits (batch, 1). noise: a name in ``NOISES``. seed: int, for the noise of the training.
-    discriminator_steps: int k; every step trains the discriminator k times, each on its own part of the batch of real
-    data, and then the generator once. Raises ValueError for models that do not fit together.
-
     It saves and loads as every Keras model does. The file names its noise; one of your own must be known where the file
     is loaded, so ``save`` takes it only if its function is registered with ``keras.saving``.
+
+    Args:
+        generator: built model from noise (batch, latent_dim) to data (batch, ...).
+        discriminator: built model from data (batch, ...) to logits (batch, 1).
+        noise: a name in ``NOISES``.
+        discriminator_steps: int k; every step trains the discriminator k times, each on its own part of the batch of
+            real data, and then the generator once.
+        seed: int, for the noise of the training.
+        options: as for ``keras.Model``.
+
+    Raises:
+        ValueError: for models that do not fit together.
 
     Source: Goodfellow et al. 2014, algorithm 1.
 
@@ -135,13 +158,19 @@ class GAN(CustomStep, keras.Model):
     def compile(self, d_optimizer, g_optimizer, loss="non_saturating", label_smoothing=0.0, **options):
         """Choose how both networks learn.
 
-        d_optimizer, g_optimizer: two ``keras.optimizers.Optimizer``. loss: the generator's, by name.
-        ``"minimax"`` lowers log(1 - p), where p is the discriminator's probability that a fake is real;
-        ``"non_saturating"`` lowers -log(p), which has the same optimum and a stronger gradient while the discriminator
-        wins (Goodfellow et al. 2014, section 3). label_smoothing: the discriminator aims at 1 - label_smoothing for
-        real data (Salimans et al. 2016, section 3.4). options: as for ``keras.Model.compile``.
         Where a network computes in float16, both optimizers scale their loss, as those of other Keras models do.
-        Raises ValueError for an unknown loss, a smoothing out of range, or one optimizer for both.
+
+        Args:
+            d_optimizer, g_optimizer: two ``keras.optimizers.Optimizer``.
+            loss: the generator's, by name. ``"minimax"`` lowers log(1 - p), where p is the discriminator's probability
+                that a fake is real; ``"non_saturating"`` lowers -log(p), which has the same optimum and a stronger
+                gradient while the discriminator wins (Goodfellow et al. 2014, section 3).
+            label_smoothing: float from 0 to less than 0.5; the discriminator aims at 1 - label_smoothing for real data
+                (Salimans et al. 2016, section 3.4).
+            options: as for ``keras.Model.compile``.
+
+        Raises:
+            ValueError: for an unknown loss, a smoothing out of range, or one optimizer for both.
         """
         if loss not in LOSSES:
             raise ValueError(f"loss is {loss!r}; it must be one of {', '.join(map(repr, LOSSES))}.")
@@ -175,10 +204,16 @@ class GAN(CustomStep, keras.Model):
     def fit(self, x, **options):
         """Train on real data, as ``keras.Model.fit`` does, after a look at whether it can work.
 
-        x: (examples, ...), or a ``tf.data.Dataset`` of batches, of which the first is looked at. Returns the
-        ``History`` of ``d_loss``, ``g_loss`` and the discriminator's ``real_accuracy`` and ``fake_accuracy``. Raises
-        ValueError for data of another shape or range than the generator's output, too few of them, or options that mean
-        nothing to a GAN: labels and validation data.
+        Args:
+            x: (examples, ...), or a ``tf.data.Dataset`` of batches, of which the first is looked at.
+            options: as for ``keras.Model.fit``.
+
+        Returns:
+            The ``History`` of ``d_loss``, ``g_loss`` and the discriminator's ``real_accuracy`` and ``fake_accuracy``.
+
+        Raises:
+            ValueError: for data of another shape or range than the generator's output, too few of them, or options that
+                mean nothing to a GAN: labels and validation data.
         """
         for name in ("y", "sample_weight", "validation_data", "validation_split"):
             if options.get(name) is not None:
@@ -197,12 +232,23 @@ class GAN(CustomStep, keras.Model):
         return super().fit(x, **options)
 
     def evaluate(self, *arguments, **options):
+        """A GAN has nothing to evaluate: it raises ValueError, which says so."""
         raise ValueError(
             "A GAN has no loss to evaluate; measure what it generates, with frechet_distance for instance."
         )
 
     def step(self, batch):
-        """Part 1, ``discriminator_steps`` times, then part 2. Returns the averages of the four numbers to watch."""
+        """Part 1, ``discriminator_steps`` times, then part 2.
+
+        Args:
+            batch: real data (batch, ...), as ``fit`` hands it over.
+
+        Returns:
+            dict of tensors: the averages of the four numbers to watch.
+
+        Raises:
+            ValueError: for a batch that is too small for so many discriminator steps.
+        """
         real = ops.cast(keras.utils.unpack_x_y_sample_weight(batch)[0], "float32")
         size = ops.shape(real)[0] // self.discriminator_steps
         if isinstance(size, int) and size == 0:
@@ -219,9 +265,14 @@ class GAN(CustomStep, keras.Model):
     def discriminator_step(self, real):
         """Part 1: train the discriminator on real data and as many fakes. Nothing of the generator changes.
 
-        real: (batch, ...). Returns a dict of tensors, ``d_loss``, ``real_accuracy`` and ``fake_accuracy``.
         The fakes are normalized with their own statistics, as in part 2, but do not enter the generator's moving
         averages: an idle network learns nothing, these included.
+
+        Args:
+            real: (batch, ...).
+
+        Returns:
+            dict of tensors, ``d_loss``, ``real_accuracy`` and ``fake_accuracy``.
         """
         self.require_trainable("discriminator")
         noise = self.draw_noise(ops.shape(real)[0])
@@ -239,8 +290,13 @@ class GAN(CustomStep, keras.Model):
     def generator_step(self, size):
         """Part 2: train the generator to make fresh fakes pass for real. Nothing of the discriminator changes.
 
-        size: int, how many fakes. Returns a dict of one tensor, ``g_loss``. The gradient passes through the
-        discriminator, in whose own weights and moving averages it leaves no trace.
+        The gradient passes through the discriminator, in whose own weights and moving averages it leaves no trace.
+
+        Args:
+            size: int, how many fakes.
+
+        Returns:
+            dict of one tensor, ``g_loss``.
         """
         self.require_trainable("generator")
         noise = self.draw_noise(size)
@@ -253,7 +309,17 @@ class GAN(CustomStep, keras.Model):
         return {"g_loss": g_loss}
 
     def draw_noise(self, size):
-        """The next noise of the training, a tensor (size, latent_dim)."""
+        """The next noise of the training.
+
+        Args:
+            size: int, or a scalar tensor.
+
+        Returns:
+            A tensor (size, latent_dim).
+
+        Raises:
+            ValueError: for a size that is no whole number from 1.
+        """
         if not ops.is_tensor(size):  # as it is in a dataset of batches of any size
             size = require.whole("size", size)
         return NOISES[self.noise]((size, self.latent_dim), self.noise_seed)
@@ -278,7 +344,14 @@ class GAN(CustomStep, keras.Model):
         return super().make_train_function(force)
 
     def require_trainable(self, *names):
-        """Refuse to train networks of those names if they are frozen, or have changed since they were compiled."""
+        """Refuse to train networks that are frozen, or have changed since they were compiled.
+
+        Args:
+            names: ``"generator"``, ``"discriminator"``, or both.
+
+        Raises:
+            ValueError: which says what to do.
+        """
         if not self.compiled:
             raise ValueError("The GAN has no optimizers yet; compile it first.")
         for name in names:
@@ -293,7 +366,15 @@ class GAN(CustomStep, keras.Model):
     def generate(self, count, seed=0):
         """Images from the generator as it is, in inference, on noise from a seed of their own.
 
-        count: int, how many, 0 for none. Returns float32 (count, ...). Raises ValueError for any other count.
+        Args:
+            count: int, how many, 0 for none.
+            seed: int.
+
+        Returns:
+            float32 (count, ...).
+
+        Raises:
+            ValueError: for any other count or seed.
 
         >>> GAN(generator(16), discriminator()).generate(3).shape
         (3, 28, 28, 1)
@@ -355,7 +436,12 @@ class GAN(CustomStep, keras.Model):
     def check_data(self, x, batch_size, examples):
         """Refuse, before anything trains, what could not work or would train on nonsense.
 
-        x: (examples, ...). batch_size, examples: int, how many make a batch and how many an epoch; None where unknown.
+        Args:
+            x: (examples, ...).
+            batch_size, examples: int, how many make a batch and how many an epoch; None where unknown.
+
+        Raises:
+            ValueError: which says what to do.
         """
         if len(x) == 0:
             raise ValueError("There are no examples; training needs at least one batch of them.")
@@ -451,8 +537,12 @@ def _apply(optimizer, gradients, variables):
 def discriminator_loss(on_real, on_fake, label_smoothing=0.0):
     """Cross-entropy of the discriminator's two answers: -log p(real) - log(1 - p(fake)), each averaged.
 
-    on_real, on_fake: logits (batch, 1). label_smoothing: as for ``GAN.compile``. Returns a scalar tensor; log 4 where
-    the discriminator knows nothing and answers 0.
+    Args:
+        on_real, on_fake: logits (batch, 1).
+        label_smoothing: as for ``GAN.compile``.
+
+    Returns:
+        A scalar tensor; log 4 where the discriminator knows nothing and answers 0.
 
     >>> round(float(discriminator_loss(ops.zeros((4, 1)), ops.zeros((4, 1)))), 4)
     1.3863
@@ -463,7 +553,14 @@ def discriminator_loss(on_real, on_fake, label_smoothing=0.0):
 
 
 def generator_loss(on_fake, loss="non_saturating"):
-    """The generator's loss: -log p of its fakes, or log(1 - p) for ``"minimax"``. A scalar tensor.
+    """The generator's loss: -log p of its fakes, or log(1 - p) for ``"minimax"``.
+
+    Args:
+        on_fake: logits (batch, 1).
+        loss: a name in ``LOSSES``.
+
+    Returns:
+        A scalar tensor.
 
     >>> [round(float(generator_loss(ops.zeros((4, 1)), loss)), 4) for loss in LOSSES]
     [0.6931, -0.6931]

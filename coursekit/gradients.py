@@ -8,12 +8,20 @@ import keras
 def value_and_grad(function, variables, *, keep=(), read=()):
     """Differentiate a scalar with respect to variables, on whichever backend runs. The variables stay as they are.
 
-    function: callable without arguments that computes a scalar tensor from the variables, or a pair of it and further
-    tensors. variables: list of ``keras.Variable``. keep: variables to which the function's assignments are kept, the
-    moving averages of batch norm for instance; all others are dropped. read: inside a ``CustomStep``, all variables of
-    the model, which on JAX are not to be had otherwise.
-    Returns what the function returns and the list of gradients, backend tensors; None for a variable that the scalar
-    does not depend on becomes zeros. Raises ValueError where the function returns no scalar.
+    Args:
+        function: callable without arguments that computes a scalar tensor from the variables, or a pair of it and
+            further tensors.
+        variables: list of ``keras.Variable``.
+        keep: variables to which the function's assignments are kept, the moving averages of batch norm for instance;
+            all others are dropped.
+        read: inside a ``CustomStep``, all variables of the model, which on JAX are not to be had otherwise.
+
+    Returns:
+        What the function returns, and the list of gradients, backend tensors: zeros for a variable that the scalar does
+        not depend on.
+
+    Raises:
+        ValueError: where the function returns no scalar.
 
     >>> x = keras.Variable([1.0, 2.0])
     >>> value, (gradient,) = value_and_grad(lambda: keras.ops.sum(x**2), [x])
@@ -75,6 +83,14 @@ class CustomStep:
     """
 
     def train_step(self, *arguments):
+        """What Keras calls for every batch.
+
+        Args:
+            arguments: the batch; on JAX, the values of all variables before it.
+
+        Returns:
+            What ``step`` returns; on JAX, also the values of all variables.
+        """
         if keras.backend.backend() != "jax":
             return self.step(*arguments)
         values, batch = arguments

@@ -31,12 +31,19 @@ AUXILIARY_WEIGHT = 0.3
 def inception_module(x, *, conv_1x1, reduce_3x3, conv_3x3, reduce_5x5, conv_5x5, pool_proj, normalize=None, name=None):
     """Inception module with dimension reductions: four branches side by side, concatenated along the channels.
 
-    x: (batch, height, width, channels). conv_1x1, conv_3x3, conv_5x5: int, the filters of each size. reduce_3x3,
-    reduce_5x5: int, the 1x1 filters before the larger ones. pool_proj: int, the 1x1 filters after the max-pooling.
-    normalize: function of ``name=`` to a layer, put between every convolution and its ReLU. name: the layers' names
-    begin with it; by default with ``inception_1``, ``inception_2``, ...
-    Returns (batch, height, width, conv_1x1 + conv_3x3 + conv_5x5 + pool_proj).
-    Raises ValueError for an x of another rank, or filters that are no whole numbers above 0.
+    Args:
+        x: feature maps (batch, height, width, channels).
+        conv_1x1, conv_3x3, conv_5x5: int, the filters of each size.
+        reduce_3x3, reduce_5x5: int, the 1x1 filters before the larger ones.
+        pool_proj: int, the 1x1 filters after the max-pooling.
+        normalize: function of ``name=`` to a layer, put between every convolution and its ReLU.
+        name: str. The layers' names begin with it; by default with ``inception_1``, ``inception_2``, ...
+
+    Returns:
+        Feature maps (batch, height, width, conv_1x1 + conv_3x3 + conv_5x5 + pool_proj).
+
+    Raises:
+        ValueError: for an x of another rank, or filters that are no whole numbers above 0.
 
     Source: figure 2(b) and section 4.
 
@@ -60,8 +67,16 @@ def inception_module(x, *, conv_1x1, reduce_3x3, conv_3x3, reduce_5x5, conv_5x5,
 def naive_inception_module(x, *, conv_1x1, conv_3x3, conv_5x5, normalize=None, name=None):
     """Inception module without reductions: three convolutions and a max-pooling of x itself, concatenated.
 
-    Parameters and errors as for ``inception_module``. The pooling keeps all channels, so that the output has more than
-    the input: (batch, height, width, conv_1x1 + conv_3x3 + conv_5x5 + channels).
+    The pooling keeps all channels, so that the output has more than the input.
+
+    Args:
+        x, conv_1x1, conv_3x3, conv_5x5, normalize, name: as for ``inception_module``.
+
+    Returns:
+        Feature maps (batch, height, width, conv_1x1 + conv_3x3 + conv_5x5 + channels).
+
+    Raises:
+        ValueError: as ``inception_module`` does.
 
     Source: figure 2(a).
 
@@ -81,7 +96,15 @@ def naive_inception_module(x, *, conv_1x1, conv_3x3, conv_5x5, normalize=None, n
 def stacked_module(x, *, conv_1x1, conv_3x3, conv_5x5, normalize=None, name=None):
     """The same filters as in ``naive_inception_module``, one after the other: what Inception is to be better than.
 
-    Parameters and errors as for ``inception_module``. Returns (batch, height, width, conv_5x5).
+    Args:
+        x, conv_1x1, conv_3x3, conv_5x5, normalize: as for ``inception_module``.
+        name: str. The layers' names begin with it; by default with ``stack_1``, ``stack_2``, ...
+
+    Returns:
+        Feature maps (batch, height, width, conv_5x5).
+
+    Raises:
+        ValueError: as ``inception_module`` does.
 
     >>> stacked_module(keras.Input((28, 28, 192)), conv_1x1=64, conv_3x3=128, conv_5x5=32).shape
     (None, 28, 28, 32)
@@ -109,13 +132,21 @@ KINDS = {"reduced": inception_module, "naive": naive_inception_module, "stacked"
 def googlenet(input_shape=(224, 224, 3), num_classes=1000, *, auxiliary=False, weights=None, name=None):
     """GoogLeNet: three convolutions, nine Inception modules, global average pooling, one dense layer.
 
-    input_shape: (height, width, channels), at least 33 pixels a side, or None for a side of any size; with auxiliary
-    classifiers at least 65, and known. auxiliary: with the two small classifiers that help to train the early layers;
-    returns a ``WithAuxiliaryHeads`` then, 13,378,280 parameters with the defaults. Without them a functional model,
-    6,998,552. Both answer logits (batch, num_classes). weights: None, or path of a file of ``save_weights``. name: the
-    names of all layers begin with it. Layers are called ``conv1``, ``pool1``, ``norm1``, ``conv2_reduce``, ``conv2``,
-    ``norm2``, ``pool2``, ``inception_3a``, ... ``pool5``, ``dropout``, ``logits``.
-    Raises ValueError for an image too small, a number out of range, or weights of another network.
+    Args:
+        input_shape: (height, width, channels), at least 33 pixels a side, or None for a side of any size; with
+            auxiliary classifiers at least 65, and known.
+        num_classes: int.
+        auxiliary: bool, whether it has the two small classifiers that help to train the early layers.
+        weights: None, or the path of a file of ``save_weights``.
+        name: str. The names of all layers begin with it.
+
+    Returns:
+        A functional model with 6,998,552 parameters by default, or a ``WithAuxiliaryHeads`` with 13,378,280. Both
+        answer logits (batch, num_classes). Layers are called ``conv1``, ``pool1``, ``norm1``, ``conv2_reduce``,
+        ``conv2``, ``norm2``, ``pool2``, ``inception_3a``, ... ``pool5``, ``dropout``, ``logits``.
+
+    Raises:
+        ValueError: for an image too small, a number out of range, or weights of another network.
 
     Source: table 1, section 5 for the auxiliary classifiers. The local response normalization, which the table leaves
     out, stands where figure 3 has it. Its constants are not given there; these are AlexNet's.
@@ -151,14 +182,22 @@ def small_googlenet(
 ):
     """A GoogLeNet for small images: strides and filters of the first layers fit them, every width is a share of its.
 
-    input_shape: (height, width, channels), or None for a side of any size where there are no auxiliary classifiers; 32
-    pixels become 16, 8 and 4 in the three stages of modules. width_multiplier: float, how many of the paper's filters
-    every convolution has. kind: a name in ``KINDS``, the modules: ``"reduced"``, ``"naive"``, or ``"stacked"``.
-    normalization: ``"batch"`` after every convolution, ``"lrn"`` where the paper has it, or None. modules: names in
-    ``MODULES``, in their order. dropout: float. auxiliary, weights, name: as for ``googlenet``.
+    Args:
+        input_shape: (height, width, channels), or None for a side of any size where there are no auxiliary classifiers;
+            32 pixels become 16, 8 and 4 in the three stages of modules.
+        num_classes: int.
+        width_multiplier: float in (0, 1], times the paper's filters is what every convolution has.
+        kind: a name in ``KINDS``, the modules: ``"reduced"``, ``"naive"``, or ``"stacked"``.
+        normalization: ``"batch"`` after every convolution, ``"lrn"`` where the paper has it, or None.
+        modules: names in ``MODULES``, in their order.
+        auxiliary, weights, name: as for ``googlenet``.
+        dropout: float, the rate before the last layer.
 
-    Returns as ``googlenet`` does. Raises ValueError for an image too small, an unknown name, a number out of range, or
-    weights of another network.
+    Returns:
+        As for ``googlenet``.
+
+    Raises:
+        ValueError: for an image too small, an unknown name, a number out of range, or weights of another network.
 
     >>> model = small_googlenet((28, 28, 1), width_multiplier=0.125, modules=("3a", "4a", "5a"))
     >>> model.get_layer("inception_5a").output.shape
@@ -193,7 +232,13 @@ def small_googlenet(
 def scale_filters(filters, share, kind="reduced"):
     """The filters of a module, reduced to a share, but none to nothing.
 
-    filters: a value of ``MODULES``. kind: a name in ``KINDS``; but for ``"reduced"``, only the three sizes are left.
+    Args:
+        filters: a value of ``MODULES``.
+        share: float.
+        kind: a name in ``KINDS``; but for ``"reduced"``, only the three sizes are left.
+
+    Returns:
+        dict from the name of a convolution to its filters.
 
     >>> scale_filters(MODULES["3a"], 1 / 8, "naive")
     {'conv_1x1': 8, 'conv_3x3': 16, 'conv_5x5': 4}
@@ -244,13 +289,19 @@ def _classifier(inputs, heads, name):
 class WithAuxiliaryHeads(keras.Model):
     """A classifier that trains with further heads, and answers without them.
 
-    network: functional model from x to a list of logits, the classifier's first. ``compile`` it with one loss and
-    ``fit`` it on one y, as any other: in training, the loss of every further head counts 0.3 times as much. Metrics,
-    ``evaluate`` and ``predict`` are the classifier's alone. As a functional model, it is the classifier: its layers,
-    and what is cut out of it, have no heads. ``network`` has them, and ``classifier`` is a plain functional model
-    without them, on the same weights: what you ship, and what ``keras.models.clone_model`` makes.
-    Raises ValueError for a network that is not functional, or has a single output. Warns where it is called in training
-    but by its own ``fit``: as a part of another model, its heads learn nothing.
+    ``compile`` it with one loss and ``fit`` it on one y, as any other: in training, the loss of every further head
+    counts 0.3 times as much. Metrics, ``evaluate`` and ``predict`` are the classifier's alone. As a functional model,
+    it is the classifier: its layers, and what is cut out of it, have no heads. ``network`` has them, and ``classifier``
+    is a plain functional model without them, on the same weights: what you ship, and what ``keras.models.clone_model``
+    makes. It warns where it is called in training but by its own ``fit``: as a part of another model, its heads learn
+    nothing.
+
+    Args:
+        network: functional model from x to a list of logits, the classifier's first.
+        options: as for ``keras.Model``.
+
+    Raises:
+        ValueError: for a network that is not functional, or has a single output.
 
     Source: Szegedy et al. 2015, section 5.
 
@@ -272,6 +323,7 @@ class WithAuxiliaryHeads(keras.Model):
 
     @functools.cached_property
     def classifier(self):
+        """The functional model of the classifier alone, on the same weights."""
         return keras.Model(self.input, self.outputs[0], name="classifier")
 
     def train_step(self, *arguments, **options):

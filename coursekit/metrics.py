@@ -16,9 +16,15 @@ CLASSIFIERS = ("digits", "cifar10")
 def classifier(name):
     """The fixed classifier that images of a data set are measured with, trained once by ``tools/make_classifiers.py``.
 
-    name: ``"digits"`` or ``"cifar10"``. Returns a functional model, one of the caller's own, from images in [0, 1]
-    (batch, height, width, channels) to a pair: features (batch, 64), what its last layer looks at, and logits
-    (batch, 10), both float32. Raises ValueError for another name, or a file that is not the one that was made.
+    Args:
+        name: ``"digits"`` or ``"cifar10"``.
+
+    Returns:
+        A functional model, one of the caller's own, from images in [0, 1] (batch, height, width, channels) to a pair:
+        features (batch, 64), what its last layer looks at, and logits (batch, 10), both float32.
+
+    Raises:
+        ValueError: for another name, or a file that is not the one that was made.
     """
     require.choice("name", name, CLASSIFIERS)
     model = classifier_network(data.IMAGE_SHAPES[name])
@@ -33,6 +39,12 @@ def classifier_network(image_shape):
     """The network behind ``classifier``: three blocks of two convolutions, then 64 features and ten logits.
 
     It computes in float32 whatever the policy is: a measure must not hang on that.
+
+    Args:
+        image_shape: (height, width, channels).
+
+    Returns:
+        A functional model with weights as drawn, of the outputs of ``classifier``.
     """
     x = inputs = keras.Input(image_shape, dtype="float32")
     for number in (16, 32, 64):
@@ -48,8 +60,15 @@ def classifier_network(image_shape):
 def classify(images, name):
     """Features and classes of images, by the classifier of that name.
 
-    images: (images, height, width, channels) in [0, 1]. name: as for ``classifier``. Returns float32 (images, 64) and
-    int64 (images,). Raises ValueError for images of another shape or range, or with a value that is not finite.
+    Args:
+        images: (images, height, width, channels) in [0, 1].
+        name: as for ``classifier``.
+
+    Returns:
+        Features, float32 (images, 64), and classes, int64 (images,).
+
+    Raises:
+        ValueError: for images of another shape or range, or with a value that is not finite.
 
     >>> features, classes = classify(np.zeros((3, 28, 28, 1)), "digits")
     >>> features.shape, classes.shape
@@ -74,9 +93,16 @@ def classify(images, name):
 def frechet_distance(features, others):
     """Squared Fréchet distance between two sets of features, each taken for a normal distribution.
 
-    features, others: (examples, dimensions). Returns a float, 0 for equal means and covariances. It is smaller the more
-    examples there are: compare only what was computed from equally many. Raises ValueError for sets of different
-    dimensions, or with fewer than two examples.
+    It is smaller the more examples there are: compare only what was computed from equally many.
+
+    Args:
+        features, others: (examples, dimensions).
+
+    Returns:
+        float, 0 for equal means and covariances.
+
+    Raises:
+        ValueError: for sets of different dimensions, with fewer than two examples, or with a value that is not finite.
 
     Source: Heusel et al. 2017, section 3, who take the features of Inception v3 and call it FID.
 
@@ -101,11 +127,18 @@ def frechet_distance(features, others):
 
 
 def class_coverage(classes, num_classes=10):
-    """How many classes occur, and how evenly: a pair of int and float.
+    """How many classes occur, and how evenly.
 
-    classes: int (examples,). The first number counts classes with at least a tenth of their even share. The second is
-    the entropy of their frequencies in bits, log2(num_classes) where all are equally frequent. Raises ValueError for no
-    classes, or one out of range.
+    Args:
+        classes: int (examples,).
+        num_classes: int.
+
+    Returns:
+        int, the classes with at least a tenth of their even share; and float, the entropy of the classes' frequencies
+        in bits, log2(num_classes) where all are equally frequent.
+
+    Raises:
+        ValueError: for no classes, or one out of range.
 
     >>> class_coverage([0, 1, 2, 3] * 5, num_classes=4)
     (4, 2.0)
@@ -121,12 +154,19 @@ def class_coverage(classes, num_classes=10):
 
 
 def nearest_neighbors(images, training_images):
-    """The training image nearest to each image: its index, int64 (images,), and its distance, float64 (images,).
+    """The training image nearest to each image, and how far it is.
 
-    images, training_images: (images, height, width, channels). The distance is the root of the mean squared difference
-    of the pixels. A generator that has learned its training images by heart comes nearer to them than new images do.
-    Where several are equally near, it is the first. Raises ValueError for no images, or images of different shapes, or
-    scales.
+    The distance is the root of the mean squared difference of the pixels. A generator that has learned its training
+    images by heart comes nearer to them than new images do. Where several are equally near, it is the first.
+
+    Args:
+        images, training_images: (images, height, width, channels).
+
+    Returns:
+        Indices, int64 (images,), and distances, float64 (images,).
+
+    Raises:
+        ValueError: for no images, or images of different shapes, or scales.
 
     >>> training_images = np.stack([np.zeros((2, 2, 1)), np.full((2, 2, 1), 0.5)])
     >>> index, distance = nearest_neighbors(np.ones((1, 2, 2, 1)), training_images)

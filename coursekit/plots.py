@@ -23,8 +23,15 @@ def style():
 def show(figure, alt):
     """Turn a matplotlib figure into an image with alternative text, and close it.
 
-    alt: str, what the figure shows, for those who do not see it. Returns an ``IPython.display.Image``: make it the last
-    line of a cell. Raises ValueError for an empty text.
+    Args:
+        figure: ``matplotlib.figure.Figure``.
+        alt: str, what the figure shows, for those who do not see it.
+
+    Returns:
+        An ``IPython.display.Image``: make it the last line of a cell.
+
+    Raises:
+        ValueError: for an empty text.
     """
     if not alt.strip():
         raise ValueError("alt is empty; say in a sentence what the figure shows.")
@@ -38,10 +45,19 @@ def show(figure, alt):
 def curves(x, series, *, alt, xlabel, ylabel, title="", categorical=False, ylim=None):
     """Draw one curve for each named series, its mean over seeds with a band of one standard deviation.
 
-    x: sequence (points,). series: dict from name to array (points, seeds), or (points,) for a single run. alt: str,
-    what the figure shows; the means are added to it. categorical: space the points evenly and write x under them.
-    Returns what ``show`` returns.
-    Raises ValueError for no series, or one that does not have one row for each x.
+    Args:
+        x: sequence (points,).
+        series: dict from name to array (points, seeds), or (points,) for a single run.
+        alt: str, what the figure shows; the means are added to it.
+        xlabel, ylabel, title: str.
+        categorical: bool, whether to space the points evenly and write x under them.
+        ylim: pair of floats, the ends of the vertical axis; by default as matplotlib chooses.
+
+    Returns:
+        As for ``show``.
+
+    Raises:
+        ValueError: for no series, or one that does not have one row for each x.
 
     >>> curves([1, 2], {"frozen": [[0.7, 0.8], [0.8, 0.9]]}, alt="Rising.", xlabel="labels", ylabel="accuracy").format
     'png'
@@ -72,8 +88,16 @@ def curves(x, series, *, alt, xlabel, ylabel, title="", categorical=False, ylim=
 def dots(rows, names, xlabel):
     """Draw a row of dots for each name, one a seed, with a bar at the mean; the first row is the highest.
 
-    rows: iterable of (seeds,) arrays. names: sequence of str, as many. Returns a matplotlib figure, to which more can
-    be added before ``show``: row number k is at y = -k. Raises ValueError where rows and names differ in number.
+    Args:
+        rows: iterable of (seeds,) arrays.
+        names: sequence of str, as many.
+        xlabel: str.
+
+    Returns:
+        A matplotlib figure, to which more can be added before ``show``: row number k is at y = -k.
+
+    Raises:
+        ValueError: where rows and names differ in number.
 
     >>> figure = dots([[0.7, 0.8], [0.8, 0.9]], ["plain", "residual"], "test accuracy")
     >>> [text.get_text() for text in figure.axes[0].get_yticklabels()]
@@ -104,8 +128,17 @@ def _spoken(x, series):
 def image_grid(images, *, alt, titles=None, columns=10):
     """Draw images side by side in rows.
 
-    images: (images, height, width, 1 or 3) in [0, 1]. titles: a sequence of str, one an image. Returns what ``show``
-    returns. Raises ValueError where images and titles differ in number or there are no images.
+    Args:
+        images: (images, height, width, 1 or 3) in [0, 1].
+        alt: as for ``show``.
+        titles: a sequence of str, one an image.
+        columns: int, images in a row.
+
+    Returns:
+        As for ``show``.
+
+    Raises:
+        ValueError: where images and titles differ in number, there are no images, or they have another shape.
     """
     if len(images) == 0:
         raise ValueError("There is no image to draw.")

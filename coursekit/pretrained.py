@@ -59,7 +59,19 @@ def _number_in(path):
 
 
 def assign(model, arrays, source):
-    """Give a model arrays as weights, if they fit. source: what the message of a ValueError calls them."""
+    """Give a model arrays as weights, if they fit.
+
+    Args:
+        model: functional model.
+        arrays: list, in the order of ``model.weights``.
+        source: str, what an error calls them.
+
+    Returns:
+        The model.
+
+    Raises:
+        ValueError: where they do not fit; the model then stays as it was.
+    """
     shapes = [tuple(array.shape) for array in arrays]
     wanted = [tuple(variable.shape) for variable in model.weights]
     if shapes != wanted:

@@ -15,7 +15,14 @@ FOLDER = pathlib.Path(__file__).parent / "records"
 
 
 def read(name, profile=None):
-    """Return the record ``name`` of a profile (this session's by default), a dict, or None where there is none.
+    """Return the record of a name.
+
+    Args:
+        name: str.
+        profile: ``"quick"`` or ``"full"``; by default this session's.
+
+    Returns:
+        dict, or None where there is none.
 
     >>> read("no-such-claim") is None
     True
@@ -34,8 +41,13 @@ def read_all():
 def write(name, record, run=None):
     """Write a record, with the profile, backend, device, versions and date of its run under ``"run"``.
 
-    run: those of the record that the numbers were read from; by default this session's. Does nothing unless
-    ``COURSEKIT_RECORD`` is set. A record whose numbers are those on file keeps its file and date.
+    It does nothing unless ``COURSEKIT_RECORD`` is set. A record whose numbers are those on file keeps its file and
+    date.
+
+    Args:
+        name: str.
+        record: dict of numbers, texts, arrays, and lists and dicts of them; numbers are kept to six digits.
+        run: the ``"run"`` of the record that the numbers were read from; by default this session's.
     """
     if "COURSEKIT_RECORD" not in os.environ:
         return

@@ -17,11 +17,18 @@ SHORTCUTS = ("projection", "zero_padding")
 def plain_unit(x, filters, strides=1, *, weight_decay=0.0, name=None):
     """The standard module of two layers: batch norm, ReLU and a 3x3 convolution, twice.
 
-    x: (batch, height, width, channels). filters: int. strides: int, of the first convolution. weight_decay: float, for
-    the kernels: half the sum of their squares, times this, is added to the loss. name: the layers' names begin with it;
-    by default with ``unit_1``, ``unit_2``, ...
-    Returns (batch, ceil(height / strides), ceil(width / strides), filters).
-    Raises ValueError for an x of another rank, or a number out of range.
+    Args:
+        x: feature maps (batch, height, width, channels).
+        filters: int.
+        strides: int, of the first convolution.
+        weight_decay: float, for the kernels: half the sum of their squares, times this, is added to the loss.
+        name: str. The layers' names begin with it; by default with ``unit_1``, ``unit_2``, ...
+
+    Returns:
+        Feature maps (batch, ceil(height / strides), ceil(width / strides), filters).
+
+    Raises:
+        ValueError: for an x of another rank, or a number out of range.
 
     Source: He et al. 2016b, figure 1(b), without the shortcut.
 
@@ -47,13 +54,21 @@ def residual_unit(
 ):
     """Pre-activation residual unit: the layers of ``plain_unit``, and x is added to what they answer.
 
-    Where the channels change, x cannot be added as it is. shortcut: ``"projection"`` adds a 1x1 convolution of the
-    activated x instead, ``"zero_padding"`` x and, for the channels that are missing, zeros, half of them before and
-    half after. Where only the strides change the shape, x is subsampled. zero_residual: begin with a last kernel of
-    zeros, so that the new unit is its shortcut. drop_rate: float, the share of examples for which training leaves the
-    residual out (stochastic depth).
-    Other parameters and what returns: as for ``plain_unit``.
-    Raises ValueError for an x of another rank, another shortcut, or a number out of range.
+    Where the channels change, x cannot be added as it is, and ``shortcut`` says what is added in its place. Where only
+    the strides change the shape, x is subsampled.
+
+    Args:
+        x, filters, strides, weight_decay, name: as for ``plain_unit``.
+        shortcut: ``"projection"`` adds a 1x1 convolution of the activated x, ``"zero_padding"`` x and, for the channels
+            that are missing, zeros, half of them before and half after.
+        zero_residual: bool, whether to begin with a last kernel of zeros, so that the new unit is its shortcut.
+        drop_rate: float, the share of examples for which training leaves the residual out (stochastic depth).
+
+    Returns:
+        As for ``plain_unit``.
+
+    Raises:
+        ValueError: for an x of another rank, another shortcut, or a number out of range.
 
     Sources: He et al. 2016b, figure 1(b); He et al. 2016a, section 3.3, for the shortcuts; Huang et al. 2016 for
     stochastic depth.
@@ -84,8 +99,14 @@ def bottleneck_unit(
 ):
     """Pre-activation residual unit of three convolutions: 1x1 to so many filters, 3x3, and 1x1 to four times as many.
 
-    Parameters and errors as for ``residual_unit``.
-    Returns (batch, ceil(height / strides), ceil(width / strides), 4 * filters).
+    Args:
+        x, filters, strides, shortcut, zero_residual, drop_rate, weight_decay, name: as for ``residual_unit``.
+
+    Returns:
+        Feature maps (batch, ceil(height / strides), ceil(width / strides), 4 * filters).
+
+    Raises:
+        ValueError: as ``residual_unit`` does.
 
     Sources: He et al. 2016a, figure 5; He et al. 2016b, section 4.
 
@@ -116,9 +137,19 @@ def post_activation_unit(
 ):
     """The residual unit of the first paper: convolution, batch norm, ReLU, convolution, batch norm; add x; ReLU.
 
-    Parameters, errors and what returns: as for ``residual_unit``. The projection has a batch norm of its own.
-    zero_residual: begin with a last batch norm whose gamma is 0. (In ``residual_unit`` that would never train: behind a
-    gamma and a beta of 0 stands a ReLU, whose derivative at 0 is 0. So it is the kernel there.)
+    The projection has a batch norm of its own.
+
+    Args:
+        x, filters, strides, shortcut, drop_rate, weight_decay, name: as for ``residual_unit``.
+        zero_residual: bool, whether to begin with a last batch norm whose gamma is 0. (In ``residual_unit`` that would
+            never train: behind a gamma and a beta of 0 stands a ReLU, whose derivative at 0 is 0. So it is the kernel
+            there.)
+
+    Returns:
+        As for ``residual_unit``.
+
+    Raises:
+        ValueError: as ``residual_unit`` does.
 
     Sources: He et al. 2016a, figure 2 and section 3.4; Goyal et al. 2017, section 5.1, for the gamma.
 
@@ -217,18 +248,27 @@ def resnet(
 ):
     """Residual network for small images: a convolution, three stages of n units, global average pooling, a dense layer.
 
-    input_shape: (height, width, channels), at least 4 pixels a side, or None for a side of any size. depth: int,
-    6n + 2, the layers with weights on the longest way. filters: int, of the first stage; each of the next has twice as
-    many, at half the pixels a side. unit: a name in ``UNITS``. drop_rate: that of the last unit; it grows in proportion
-    from the first. shortcut, zero_residual, weight_decay: as for the units. The default shortcut has no parameters, so
-    that the network has exactly those of ``plain``. weights: None; path of a file of ``save_weights``; or
-    ``"cifar10"``, with all else as by default and images in [0, 1], for those that ``tools/train_cifar10.py`` trained
-    on JPEG copies of CIFAR-10: test accuracy .865. name: the names of all layers begin with it.
+    The default shortcut has no parameters, so that the network has exactly those of ``plain``.
 
-    Returns a functional model that answers logits (batch, num_classes). Layers are called ``stem``,
-    ``stage1_unit1_1_norm``, ``stage1_unit1_1_conv``, ... ``stage1_unit1_add``, ... ``pool``, ``logits``.
-    Raises ValueError for another depth, an image too small, an unknown name, a number out of range, weights of another
-    network.
+    Args:
+        input_shape: (height, width, channels), at least 4 pixels a side, or None for a side of any size.
+        num_classes: int.
+        depth: int, 6n + 2, the layers with weights on the longest way.
+        filters: int, of the first stage; each of the next has twice as many, at half the pixels a side.
+        unit: a name in ``UNITS``.
+        shortcut, zero_residual, weight_decay: as for the units.
+        drop_rate: float, that of the last unit; it grows in proportion from the first.
+        weights: None; the path of a file of ``save_weights``; or ``"cifar10"``, with all else as by default and images
+            in [0, 1], for those that ``tools/train_cifar10.py`` trained on JPEG copies of CIFAR-10: test accuracy .865.
+        name: str. The names of all layers begin with it.
+
+    Returns:
+        A functional model that answers logits (batch, num_classes). Layers are called ``stem``,
+        ``stage1_unit1_1_norm``, ``stage1_unit1_1_conv``, ... ``stage1_unit1_add``, ... ``pool``, ``logits``.
+
+    Raises:
+        ValueError: for another depth, an image too small, an unknown name, a number out of range, or weights of another
+            network.
 
     Sources: He et al. 2016a, section 4.2; He et al. 2016b; Huang et al. 2016, section 3, for the rates.
 
@@ -251,7 +291,15 @@ def resnet(
 def plain(input_shape=(32, 32, 3), num_classes=10, *, depth=20, filters=16, weight_decay=0.0, weights=None, name=None):
     """The network of ``resnet`` without shortcuts: the same layers with as many parameters, of ``plain_unit``.
 
-    Parameters, names of the layers, what returns and errors: as for ``resnet``. weights: None, or path of a file.
+    Args:
+        input_shape, num_classes, depth, filters, weight_decay, name: as for ``resnet``.
+        weights: None, or the path of a file of ``save_weights``.
+
+    Returns:
+        As for ``resnet``, layers' names included.
+
+    Raises:
+        ValueError: as ``resnet`` does.
 
     >>> plain().count_params() == resnet().count_params()
     True
@@ -320,14 +368,22 @@ def resnet_v2(
 ):
     """ResNet for large images, with pre-activation: 50, 101 and 152 are layer by layer those of ``keras.applications``.
 
-    input_shape: (height, width, channels), at least 32 pixels a side, or None for a side of any size. depth: 18, 34,
-    50, 101 or 152. zero_residual, drop_rate, weight_decay: as for ``resnet``. As in ``keras.applications``, it is the
-    last unit of a stage that halves the image. weights: None; path of a file of ``save_weights``; or ``"imagenet"``,
-    with 3 channels and 1000 classes, for those of ``keras.applications``, which are downloaded; for images in [-1, 1].
-    name: the names of all layers begin with it.
+    As there, it is the last unit of a stage that halves the image.
 
-    Returns a functional model that answers logits (batch, num_classes). Layers are named as in ``resnet``.
-    Raises ValueError for another depth, an image too small, a number out of range, or weights of another network.
+    Args:
+        input_shape: (height, width, channels), at least 32 pixels a side, or None for a side of any size.
+        num_classes: int.
+        depth: 18, 34, 50, 101 or 152.
+        zero_residual, drop_rate, weight_decay: as for ``resnet``.
+        weights: None; the path of a file of ``save_weights``; or ``"imagenet"``, with 3 channels and 1000 classes, for
+            those of ``keras.applications``, which are downloaded; for images in [-1, 1].
+        name: str. The names of all layers begin with it.
+
+    Returns:
+        A functional model that answers logits (batch, num_classes). Layers are named as in ``resnet``.
+
+    Raises:
+        ValueError: for another depth, an image too small, a number out of range, or weights of another network.
 
     Sources: He et al. 2016a, table 1; He et al. 2016b.
 
@@ -363,7 +419,13 @@ def resnet_v2(
 
 
 def unit_names(model):
-    """The names of a network's units, from the input to the output, a list.
+    """The names of a network's units, from the input to the output.
+
+    Args:
+        model: of any function of this module.
+
+    Returns:
+        list of str.
 
     >>> unit_names(resnet(depth=8))
     ['stage1_unit1', 'stage2_unit1', 'stage3_unit1']
@@ -376,9 +438,17 @@ def unit_names(model):
 def delete_units(model, *missing):
     """Return a model without some of its units, on the same weights.
 
-    model: of any function of this module. missing: names of units, such as ``"stage2_unit3"``. Of a residual unit the
-    shortcut stays. A plain unit is bypassed. Raises ValueError for a name that the model does not have, and for a plain
-    unit that changes the shape.
+    Of a residual unit the shortcut stays. A plain unit is bypassed.
+
+    Args:
+        model: of any function of this module.
+        missing: names of units, such as ``"stage2_unit3"``.
+
+    Returns:
+        A functional model.
+
+    Raises:
+        ValueError: for a name that the model does not have, and for a plain unit that changes the shape.
 
     Source: Veit et al. 2016, section 4.1.
 

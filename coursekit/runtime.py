@@ -17,7 +17,8 @@ PROFILES = ("quick", "full")
 def profile():
     """Return the profile of this session, ``"quick"`` or ``"full"``, from ``COURSEKIT_PROFILE``.
 
-    Raises ValueError for any other name.
+    Raises:
+        ValueError: for any other name.
 
     >>> profile()
     'quick'
@@ -31,9 +32,14 @@ def profile():
 def settings(*, quick, full):
     """Choose an experiment's settings by profile.
 
-    quick, full: dicts with the same keys, ``seeds`` among them: how many seeds the experiment runs over.
-    Returns a namespace with those keys as attributes, and ``seeds`` as a range.
-    Raises ValueError where the two profiles do not name the same settings, or for fewer than three seeds.
+    Args:
+        quick, full: dicts with the same keys, ``seeds`` among them: how many seeds the experiment runs over.
+
+    Returns:
+        A namespace with those keys as attributes, and ``seeds`` as a range.
+
+    Raises:
+        ValueError: where the two profiles do not name the same settings, or for fewer than three seeds.
 
     >>> settings(quick=dict(epochs=3, seeds=5), full=dict(epochs=60, seeds=3))
     namespace(epochs=3, seeds=range(0, 5))
@@ -50,8 +56,12 @@ def settings(*, quick, full):
 def setup(seed=0):
     """Prepare a notebook: silence start-up logs, fix the seeds, and say in one line what runs where.
 
-    seed: int, given to Python's, NumPy's and the backend's generators.
-    Raises ValueError for an unknown profile, ModuleNotFoundError where no Keras backend is installed.
+    Args:
+        seed: int, given to Python's, NumPy's and the backend's generators.
+
+    Raises:
+        ValueError: for an unknown profile.
+        ModuleNotFoundError: where no Keras backend is installed.
     """
     where = load_backend(seed)
     versions = " · ".join(f"{name} {version}" for name, version in where["versions"].items())
@@ -59,7 +69,14 @@ def setup(seed=0):
 
 
 def load_backend(seed):
-    """What ``setup`` does, in silence. Returns what ``describe`` does."""
+    """What ``setup`` does, in silence.
+
+    Args:
+        seed: as for ``setup``.
+
+    Returns:
+        As for ``describe``.
+    """
     profile()  # complain before the slow import
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "1")  # no information, but warnings, after start-up too
     with silent_stderr():

@@ -21,15 +21,27 @@ _optimizer_starts = weakref.WeakKeyDictionary()
 def compile_classifier(model, learning_rate=1e-3, optimizer=None):
     """Compile a model that returns logits: Adam, cross-entropy with integer labels, accuracy.
 
-    learning_rate: float or a ``keras.optimizers.schedules.LearningRateSchedule``, for Adam. optimizer: a
-    ``keras.optimizers.Optimizer`` to use instead. Returns the model.
+    Args:
+        model: Keras model.
+        learning_rate: float or a ``keras.optimizers.schedules.LearningRateSchedule``, for Adam.
+        optimizer: a ``keras.optimizers.Optimizer`` to use instead.
+
+    Returns:
+        The model.
     """
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     return _compile(model, learning_rate, optimizer, loss, ["accuracy"])
 
 
 def compile_regressor(model, learning_rate=1e-3, optimizer=None):
-    """Compile a model that returns numbers: Adam, mean squared error. Otherwise as ``compile_classifier``."""
+    """Compile a model that returns numbers: Adam, mean squared error.
+
+    Args:
+        model, learning_rate, optimizer: as for ``compile_classifier``.
+
+    Returns:
+        The model.
+    """
     return _compile(model, learning_rate, optimizer, keras.losses.MeanSquaredError(), [])
 
 
@@ -50,7 +62,11 @@ def compile_options():
 
 
 def remember_start(model):
-    """Keep the state of a compiled model's optimizer, to which ``restart`` goes back."""
+    """Keep the state of a compiled model's optimizer, to which ``restart`` goes back.
+
+    Args:
+        model: compiled and built.
+    """
     model.optimizer.build(model.trainable_variables)
     _optimizer_starts[model.optimizer] = [
         keras.ops.convert_to_numpy(variable).copy() for variable in model.optimizer.variables
@@ -73,18 +89,28 @@ def fit(
 ):
     """Fit a compiled model, with a progress bar where it takes longer than a moment.
 
-    x: (images, ...). y: (images, ...), or None for a model that learns from images alone. seed: int, or a tuple of
-    them, decides the order of the images, on every backend alike, and what layers such as dropout draw.
-    images_per_epoch: int; every epoch repeats, or cuts, the training set to so many, so that runs on training sets of
-    different size take equally many steps.
-    validation_data: pair of images and labels, measured after every epoch. callbacks: list of
-    ``keras.callbacks.Callback``, as for ``model.fit``.
-    progress: function called with the fraction done, every so many steps, instead of the bar.
-    description: the label of the bar. A fit that has one keeps its weights where ``COURSEKIT_RESUME`` names a folder,
-    as ``sweep`` does; the next run loads them and returns an empty history.
-    Returns the history, a dict from ``"loss"``, ``"accuracy"``, ``"val_loss"`` ... to float64 (epochs,).
-    Raises ValueError where there are no images, or not as many labels, or values among them that the model cannot learn
-    from: NaN, or labels that are no classes of a classifier.
+    Args:
+        model: Keras model.
+        x: (images, ...).
+        y: (images, ...), or None for a model that learns from images alone.
+        epochs: int.
+        seed: int, or a tuple of them, decides the order of the images, on every backend alike, and what layers such as
+            dropout draw.
+        batch_size: int.
+        images_per_epoch: int; every epoch repeats, or cuts, the training set to so many, so that runs on training sets
+            of different size take equally many steps.
+        validation_data: pair of images and labels, measured after every epoch.
+        callbacks: list of ``keras.callbacks.Callback``, as for ``model.fit``.
+        progress: function called with the fraction done, every so many steps, instead of the bar.
+        description: str, the label of the bar. A fit that has one keeps its weights where ``COURSEKIT_RESUME`` names a
+            folder, as ``experiments.sweep`` does; the next run loads them and returns an empty history.
+
+    Returns:
+        The history, a dict from ``"loss"``, ``"accuracy"``, ``"val_loss"`` ... to float64 (epochs,).
+
+    Raises:
+        ValueError: where there are no images, or not as many labels, or values among them that the model cannot learn
+            from: NaN, or labels that are no classes of a classifier.
     """
     require.whole("batch_size", batch_size)
     _require_examples(model, x, y)
@@ -197,15 +223,29 @@ def _seed_layers(model, seed):
 
 
 def random_states(model):
-    """The variables in which a model's random numbers have got so far, a list."""
+    """The variables in which a model's random numbers have got so far.
+
+    Args:
+        model: Keras model.
+
+    Returns:
+        list of variables.
+    """
     return [variable for variable in model.variables if variable.name == "seed_generator_state"]
 
 
 def outputs(model, x, batch_size=None):
-    """What a model answers in inference, batch by batch: an array (examples, ...), or as many as it has outputs.
+    """What a model answers in inference, batch by batch.
 
     It calls the model directly: for a few hundred images, ``model.predict`` takes longer to prepare than to compute.
-    batch_size: int, by default at most 500, and so many that what all layers answer takes no more than 64 MB.
+
+    Args:
+        model: Keras model.
+        x: (examples, ...).
+        batch_size: int, by default at most 500, and so many that what all layers answer takes no more than 64 MB.
+
+    Returns:
+        An array (examples, ...), or as many as the model has outputs.
     """
     batch_size = batch_size or min(500, max(1, NUMBERS_AT_ONCE // max(1, _numbers(model))))
     starts = range(0, max(1, len(x)), batch_size)  # where there are no examples, the answer is empty and has its shape
@@ -223,9 +263,19 @@ def _numbers(model):
 
 
 def accuracy(model, x, y, batch_size=None):
-    """Share of images that a model of logits puts into their class, a float. batch_size: as for ``outputs``.
+    """Share of images that a model of logits puts into their class.
 
-    Raises ValueError where there are no images, or not one label for each.
+    Args:
+        model: Keras model.
+        x: (images, ...).
+        y: int (images,).
+        batch_size: as for ``outputs``.
+
+    Returns:
+        float in [0, 1].
+
+    Raises:
+        ValueError: where there are no images, or not one label for each.
     """
     if len(x) == 0 or len(x) != np.size(y):
         raise ValueError(
@@ -239,9 +289,13 @@ def accuracy(model, x, y, batch_size=None):
 def restart(model, weights, learning_rate=None):
     """Give a model new weights and make its optimizer forget: a fresh run without compiling again.
 
-    model: compiled by ``compile_classifier`` or ``compile_regressor``, or a ``gan.GAN``; ValueError for any other.
-    weights: list of arrays, as ``model.get_weights()`` returns them. learning_rate: float, for this run; by default the
-    compiled one. (A GAN has two optimizers; set theirs.)
+    Args:
+        model: compiled by ``compile_classifier`` or ``compile_regressor``, or a ``gan.GAN``.
+        weights: list of arrays, as ``model.get_weights()`` returns them.
+        learning_rate: float, for this run; by default the compiled one. (A GAN has two optimizers; set theirs.)
+
+    Raises:
+        ValueError: for any other model, or one that is not built yet.
     """
     if getattr(model, "optimizer", None) not in _optimizer_starts:
         raise ValueError(f"{model.name} cannot be restarted; compile it with training.compile_classifier first.")

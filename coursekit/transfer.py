@@ -27,13 +27,22 @@ def convnet(input_shape=(32, 32, 3), num_classes=10, *, filters=(16, 32, 64), we
     """Plain convolutional network: convolution, batch norm and ReLU, once for each entry of ``filters``.
 
     The image is halved by max-pooling wherever ``filters`` grows; a flat vector of features and a dense layer follow.
-    input_shape: (height, width, channels). weights: None, or path of a file of ``save_weights``. name: the names of all
-    layers begin with it. Returns a functional model from images to logits (batch, num_classes), with layers named
-    ``conv1``, ``bn1``, ``relu1``, ... ``features``, ``logits``. Raises ValueError for a number out of range, or weights
-    of another network.
-
     The batch-norm momentum is 0.9, not Keras's 0.99: after the one or two hundred steps of a small experiment the
     moving averages must have arrived.
+
+    Args:
+        input_shape: (height, width, channels), large enough to be halved so often.
+        num_classes: int.
+        filters: ints, one for each convolution.
+        weights: None, or the path of a file of ``save_weights``.
+        name: str. The names of all layers begin with it.
+
+    Returns:
+        A functional model from images to logits (batch, num_classes), with layers named ``conv1``, ``bn1``, ``relu1``,
+        ... ``features``, ``logits``.
+
+    Raises:
+        ValueError: for a number out of range, or weights of another network.
 
     >>> convnet((28, 28, 1), 5, filters=(16, 32)).output.shape
     (None, 5)
@@ -61,10 +70,16 @@ def convnet(input_shape=(32, 32, 3), num_classes=10, *, filters=(16, 32, 64), we
 def feature_extractor(model, layer_names):
     """Cut a model open at one or several layers: the lecture's "outputs of one or more layers".
 
-    model: functional or sequential, nested ones included. layer_names: a name, or a list of names; a layer of a nested
-    model goes by its own name. Returns a model from the same inputs to that layer's output, or to a list of outputs in
-    the order of the names. It shares the weights of ``model``. Raises ValueError for a name that does not exist, or
-    exists more than once, or a model that is not a graph of layers.
+    Args:
+        model: functional or sequential, nested ones included.
+        layer_names: a name, or a list of names. A layer of a nested model goes by its own name.
+
+    Returns:
+        A model from the same inputs to that layer's output, or to a list of outputs in the order of the names. It
+        shares the weights of ``model``.
+
+    Raises:
+        ValueError: for a name that does not exist, or exists more than once, or a model that is not a graph of layers.
 
     Source: Donahue et al. 2014, section 3; Razavian et al. 2014.
 
@@ -108,12 +123,17 @@ def feature_extractor(model, layer_names):
 def transfer_model(source, units, *, features=None):
     """Copy a trained model, and put a new dense layer in the place of its last one.
 
-    source: functional or sequential model; it stays as it is. units: int, the new outputs: logits of so many classes,
-    or the values of a regression. features: name of the layer whose output the new layer reads; by default the input
-    of the last layer of ``source``. Returns a model, all of it trainable, whose new layer is named ``logits``,
-    unless one below it has that name.
-    Raises ValueError for a model without weights, a number out of range, or a layer that does not exist or does not
-    return vectors.
+    Args:
+        source: functional or sequential model; it stays as it is.
+        units: int, the new outputs: logits of so many classes, or the values of a regression.
+        features: str, the layer whose output the new layer reads; by default the input of the last layer of ``source``.
+
+    Returns:
+        A model, all of it trainable, whose new layer is named ``logits``, unless one below it has that name.
+
+    Raises:
+        ValueError: for a model without weights, a number out of range, or a layer that does not exist or does not
+            return vectors.
 
     >>> source = convnet((28, 28, 1), 5, filters=(16, 32))
     >>> transfer_model(source, 3).output.shape
@@ -142,7 +162,14 @@ def transfer_model(source, units, *, features=None):
 def kernel_layers(model):
     """Return the layers with a kernel, from the bottom to the top, through nested models: what ``freeze`` counts.
 
-    Raises ValueError for a model that has none, or is not built yet.
+    Args:
+        model: built Keras model.
+
+    Returns:
+        list of layers.
+
+    Raises:
+        ValueError: for a model that has none, or is not built yet.
 
     >>> [layer.name for layer in kernel_layers(convnet((28, 28, 1), 5, filters=(16, 32)))]
     ['conv1', 'conv2', 'logits']
@@ -158,9 +185,17 @@ def freeze(model, n):
 
     A frozen batch norm also stops following the batch: it uses its moving averages, and keeps them. (In Keras
     ``trainable=False`` does both.)
-    n: int from 0, which fine-tunes everything, to the number of ``kernel_layers(model)``, which trains nothing.
-    Returns the model. Raises ValueError for n out of range, a model without weights, or a layer that does not stay as
-    it is, frozen or not: ``keras.layers.SpectralNormalization`` divides its kernel anew in every training step.
+
+    Args:
+        model: built Keras model.
+        n: int, from 0, which fine-tunes everything, to the number of ``kernel_layers(model)``, which trains nothing.
+
+    Returns:
+        The model.
+
+    Raises:
+        ValueError: for n out of range, a model without weights, or a layer that does not stay as it is, frozen or not:
+            ``keras.layers.SpectralNormalization`` divides its kernel anew in every training step.
 
     Source: Yosinski et al. 2014, section 3.
 
@@ -190,7 +225,15 @@ def freeze(model, n):
 def unfreeze_top(model, n):
     """Make the top ``n`` layers of a model trainable, and freeze all below. Compile the model afterwards.
 
-    Returns the model. Raises ValueError as ``freeze`` does, of which this is the other way to count.
+    Args:
+        model: built Keras model.
+        n: int, from 0 to the number of ``kernel_layers(model)``.
+
+    Returns:
+        The model.
+
+    Raises:
+        ValueError: as ``freeze`` does, of which this is the other way to count.
 
     >>> model = unfreeze_top(convnet((28, 28, 1), 5, filters=(16, 32)), 1)
     >>> [variable.path for variable in model.trainable_variables]
@@ -204,14 +247,24 @@ def unfreeze_top(model, n):
 def layerwise_optimizer(model, learning_rate, decay, optimizer=keras.optimizers.Adam):
     """An optimizer with its own learning rate for every layer: between freezing and fine-tuning.
 
-    The top layer learns at ``learning_rate``, each layer below at ``decay`` times the rate of the one above it (Howard
-    and Ruder 2018, section 3.2). With ``decay=1`` this is ordinary fine-tuning. With ``decay=0`` all but the top layer
-    are frozen, which this function also does with ``freeze``: a rate of zero alone would let batch norm drift.
+    The top layer learns at ``learning_rate``, each layer below at ``decay`` times the rate of the one above it. With
+    ``decay=1`` this is ordinary fine-tuning. With ``decay=0`` all but the top layer are frozen, which this function
+    also does with ``freeze``: a rate of zero alone would let batch norm drift.
 
-    learning_rate: float or a ``keras.optimizers.schedules.LearningRateSchedule``, which keeps the ratios between the
-    layers; the callback ``LearningRateScheduler`` sets one rate for all. decay: float in [0, 1]. optimizer: class of
-    each layer's optimizer. Returns a ``keras.optimizers.MultiOptimizer``, the top layer's optimizer first, for this
-    model alone. Raises ValueError for a decay out of range, or a model without weights.
+    Args:
+        model: built Keras model.
+        learning_rate: float, or a ``keras.optimizers.schedules.LearningRateSchedule``, which keeps the ratios between
+            the layers. The callback ``LearningRateScheduler`` sets one rate for all.
+        decay: float in [0, 1].
+        optimizer: class of each layer's optimizer.
+
+    Returns:
+        A ``keras.optimizers.MultiOptimizer``, the top layer's optimizer first, for this model alone.
+
+    Raises:
+        ValueError: for a decay out of range, or a model without weights.
+
+    Source: Howard and Ruder 2018, section 3.2.
 
     >>> model = convnet((28, 28, 1), 5, filters=(16, 32))
     >>> [round(float(o.learning_rate), 6) for o in layerwise_optimizer(model, 0.01, decay=0.1).optimizers]
@@ -239,8 +292,11 @@ def layerwise_optimizer(model, learning_rate, decay, optimizer=keras.optimizers.
 class LayerwiseOptimizer(keras.optimizers.MultiOptimizer):
     """Several optimizers, each for some of a model's weights. (Keras's own map goes by path, which copies share.)
 
-    optimizers: list. numbers: dict from ``id(variable)`` to the place of its optimizer in the list; or, as it is saved,
-    the list of these places, in the order of the trainable variables.
+    Args:
+        optimizers: list.
+        numbers: dict from ``id(variable)`` to the place of its optimizer in the list; or, as it is saved, the list of
+            these places, in the order of the trainable variables.
+        options: as for ``keras.optimizers.MultiOptimizer``.
     """
 
     def __init__(self, optimizers, numbers, **options):
@@ -278,7 +334,12 @@ class LayerwiseOptimizer(keras.optimizers.MultiOptimizer):
 
 @keras.saving.register_keras_serializable("coursekit")
 class ScaledSchedule(keras.optimizers.schedules.LearningRateSchedule):
-    """A learning-rate schedule times a constant, so that the layers' rates keep their ratios."""
+    """A learning-rate schedule times a constant, so that the layers' rates keep their ratios.
+
+    Args:
+        schedule: a ``keras.optimizers.schedules.LearningRateSchedule``.
+        scale: float.
+    """
 
     def __init__(self, schedule, scale):
         self.schedule = schedule

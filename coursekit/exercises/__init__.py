@@ -16,7 +16,13 @@ EXPECTED = pathlib.Path(__file__).parent / "expected"
 
 
 def questions(topic):
-    """The questions of a topic's exercise, a dict from id to question in the order of the exercise.
+    """The questions of a topic's exercise.
+
+    Args:
+        topic: a name in ``TOPICS``.
+
+    Returns:
+        dict from id to question in the order of the exercise.
 
     >>> sum(question.points for question in questions("normalization").values())
     100
@@ -26,7 +32,17 @@ def questions(topic):
 
 
 def find(question_id):
-    """Return a question and its topic. Raises ValueError for an id that no exercise has."""
+    """Find a question by its id.
+
+    Args:
+        question_id: str.
+
+    Returns:
+        The question and its topic.
+
+    Raises:
+        ValueError: for an id that no exercise has.
+    """
     known = {name: topic for topic in TOPICS for name in questions(topic)}
     if question_id not in known:
         raise ValueError(f"There is no question {question_id!r}; there are {', '.join(known)}.")
@@ -35,7 +51,14 @@ def find(question_id):
 
 @functools.cache
 def expected(topic):
-    """What the solution and known mistakes make of the public inputs, by question; ``make exercises`` records it."""
+    """What the solution and known mistakes make of the public inputs, by question; ``make exercises`` records it.
+
+    Args:
+        topic: a name in ``TOPICS``.
+
+    Returns:
+        dict from a question's id to ``{"solution": results, "mistakes": [[message, results], ...]}``.
+    """
     path = EXPECTED / topic
     return values.unpack(path.read_bytes()) if path.is_file() else {}
 
@@ -70,8 +93,13 @@ class Check:
     def mistake(self, question_id, answer, message):
         """Say that a wrong answer is a typical one, and what its author is to be told. (For masters of exercises.)
 
-        message: str; or what the check says of the answer by itself, without the numbers that it has measured.
-        Raises ValueError where the check does not recognize it.
+        Args:
+            question_id: str.
+            answer: function.
+            message: str; or what the check says of the answer by itself, without the numbers that it has measured.
+
+        Raises:
+            ValueError: where the check does not recognize it.
         """
         question, _ = find(question_id)
         if self.hand_in:

@@ -24,11 +24,16 @@ LONGEST = 300  # characters of what an error says
 class Question:
     """A question whose answer is a function, compared with the solution's on random inputs.
 
-    id: str. function: str, the name that the exercise gives to the answer. title: str, what there is to do. points:
-    int. inputs: function of a ``numpy.random.Generator`` to the arguments of one case, a dict from the parameter's
-    name. cases: int. call: function of the answer and those arguments to what is compared, by default the answer's own.
-    hint: str, shown where nothing more special is known. rtol, atol: float, what a number may differ by, relative to
-    the solution's and absolutely.
+    Args:
+        id: str.
+        function: str, the name that the exercise gives to the answer.
+        title: str, what there is to do.
+        points: int.
+        inputs: function of a ``numpy.random.Generator`` to the arguments of one case, a dict from the parameter's name.
+        cases: int.
+        call: function of the answer and those arguments to what is compared, by default the answer's own.
+        hint: str, shown where nothing more special is known.
+        rtol, atol: float, what a number may differ by, relative to the solution's and absolutely.
     """
 
     id: str
@@ -43,17 +48,39 @@ class Question:
     atol: float = 1e-5
 
     def randoms(self, seed):
-        """A random generator for each case. What one question shows of its own says nothing of another's."""
+        """A random generator for each case. What one question shows of its own says nothing of another's.
+
+        Args:
+            seed: int.
+
+        Returns:
+            list of ``numpy.random.Generator``.
+        """
         names = [f"{seed} {self.id} {number}" for number in range(self.cases)]
         return [np.random.default_rng(int.from_bytes(hashlib.sha256(name.encode()).digest())) for name in names]
 
     @functools.lru_cache(maxsize=64)  # noqa: B019 (questions live as long as the process)
     def draw(self, seed):
-        """The arguments of all cases, a list of dicts of plain values; the same for the same seed. To be read only."""
+        """The arguments of all cases; the same for the same seed. To be read only.
+
+        Args:
+            seed: int.
+
+        Returns:
+            list of dicts of plain values.
+        """
         return [self.inputs(random) for random in self.randoms(seed)]
 
     def results(self, answer, cases):
-        """What an answer makes of each case: a list of ``{"value": plain value}`` or ``{"error": sentence}``."""
+        """What an answer makes of each case.
+
+        Args:
+            answer: function.
+            cases: as ``draw`` returns them.
+
+        Returns:
+            list of ``{"value": plain value}`` or ``{"error": sentence}``.
+        """
         return [self._result(answer, copy.deepcopy(arguments)) for arguments in cases]
 
     def _result(self, answer, arguments):
@@ -73,7 +100,12 @@ class Question:
     def judge(self, seed, expected, found):
         """Compare results on the inputs of a seed with the solution's.
 
-        Returns the points, and a sentence on what is wrong, or an empty text.
+        Args:
+            seed: int.
+            expected, found: as ``results`` returns them, of the solution and of an answer.
+
+        Returns:
+            The points, and a sentence on what is wrong, or an empty text.
         """
         cases = self.draw(seed)
         if not isinstance(found, list) or len(found) != len(cases):
@@ -91,9 +123,16 @@ class Question:
     def feedback(self, seed, recorded, found):
         """Judge, and recognize a typical mistake by its results.
 
-        recorded: ``{"solution": results, "mistakes": [[message, results], ...]}``, on the inputs of the same seed.
-        Returns the points, a sentence on what differs, and one on why, where that is known, or else a hint. Raises
-        ValueError where nothing is recorded, which only the author of a question meets.
+        Args:
+            seed: int.
+            recorded: ``{"solution": results, "mistakes": [[message, results], ...]}``, on the inputs of the same seed.
+            found: as ``results`` returns them.
+
+        Returns:
+            The points, a sentence on what differs, and one on why, where that is known, or else a hint.
+
+        Raises:
+            ValueError: where nothing is recorded, which only the author of a question meets.
         """
         if recorded is None:
             raise ValueError(f"No solution of {self.id} is recorded yet; run make exercises.")
@@ -107,7 +146,14 @@ class Question:
 
 
 def raised(error):
-    """An exception as a clause: its type, what it says, and the line of the notebook that raised it."""
+    """An exception as a clause: its type, what it says, and the line of the notebook that raised it.
+
+    Args:
+        error: exception.
+
+    Returns:
+        str.
+    """
     frames = [frame for frame in traceback.extract_tb(error.__traceback__) if OF_NOTEBOOK.search(frame.filename)]
     number, line = (frames[-1].lineno, frames[-1].line) if frames else (None, "")
     if isinstance(error, SyntaxError):
@@ -120,7 +166,14 @@ def raised(error):
 
 
 def said(error):
-    """What an exception says: at most ``LONGEST`` characters, and nothing where its text raises another one."""
+    """What an exception says: at most ``LONGEST`` characters, and nothing where its text raises another one.
+
+    Args:
+        error: exception.
+
+    Returns:
+        str.
+    """
     try:
         return str(error).strip()[:LONGEST]
     except BaseException:  # it is a student's own
@@ -143,14 +196,23 @@ def _sentence(arguments, clause):
 class Contest(Question):
     """An open question: the better the answer, the more points.
 
-    score: function of what the answer returned in each case, a list of plain values, and of the random generators that
-    the inputs of these cases were drawn from, to the share of the points, from 0 to 1, and a sentence on how it came
-    about. What does not fit, it says as ValueError. It runs where no student's code does.
+    Args:
+        score: function of what the answer returned in each case, a list of plain values, and of the random generators
+            that the inputs of these cases were drawn from, to the share of the points, from 0 to 1, and a sentence on
+            how it came about. What does not fit, it says as ValueError. It runs where no student's code does.
     """
 
     score: Callable
 
     def judge(self, seed, expected, found):
+        """As ``Question.judge``, by the score.
+
+        Args:
+            seed, expected, found: as there.
+
+        Returns:
+            The points, and a sentence on how they came about.
+        """
         if not isinstance(found, list) or len(found) != self.cases:
             return 0, "It was not handed in."
         for arguments, result in zip(self.draw(seed), found, strict=True):
@@ -163,11 +225,29 @@ class Contest(Question):
         return round(self.points * share, 1), sentence
 
     def feedback(self, seed, recorded, found):
+        """As ``Question.feedback``, by the score; there are no typical mistakes.
+
+        Args:
+            seed, recorded, found: as there.
+
+        Returns:
+            The points, and sentences.
+        """
         return *self.judge(seed, None, found), ""
 
 
 def fitting(truths, found):
-    """Pairs of a true value and the one that was found; ValueError for one of another shape, or not finite."""
+    """Pairs of a true value and the one that was found.
+
+    Args:
+        truths, found: lists.
+
+    Returns:
+        Iterator of pairs.
+
+    Raises:
+        ValueError: for one of another shape, or not finite.
+    """
     for number, (true, one) in enumerate(zip(truths, found, strict=True), start=1):
         clause = values.difference(true, one, rtol=0, atol=np.inf)
         if clause:
@@ -176,7 +256,14 @@ def fitting(truths, found):
 
 
 def share_of(error, worst, best):
-    """The share of the points for an error, in proportion to its logarithm: 0 at the worst, 1 at the best."""
+    """The share of the points for an error, in proportion to its logarithm: 0 at the worst, 1 at the best.
+
+    Args:
+        error, worst, best: float.
+
+    Returns:
+        float in [0, 1].
+    """
     if not np.isfinite(error):
         return 0.0
     return float(np.clip(np.log(worst / max(error, 1e-9)) / np.log(worst / best), 0, 1))
@@ -184,6 +271,12 @@ def share_of(error, worst, best):
 
 def described(arguments):
     """Arguments in a line: arrays by their shape, and with their numbers where all together have few.
+
+    Args:
+        arguments: dict.
+
+    Returns:
+        str.
 
     >>> described({"x": np.zeros((4, 5)), "training": True})
     'x of shape (4, 5), training=True'

@@ -26,10 +26,14 @@ class Widget(anywidget.AnyWidget):
     """Base of the widgets that compute in the browser.
 
     A subclass sets ``_name`` (of its JavaScript module) and ``_esm = module(_name)``, tags the traits that the module
-    reads with ``sync=True, state=True``, and writes ``fallback()``: the HTML for readers without JavaScript.
+    reads with ``sync=True, state=True``, and writes ``fallback()``.
     """
 
     _css = (FOLDER / "widgets.css").read_text("utf-8")
+
+    def fallback(self):
+        """The HTML for readers without JavaScript, a str."""
+        raise NotImplementedError
 
     def html(self):
         """The ``div`` that the static page's loader turns into the widget; it holds the fallback until then."""

@@ -15,7 +15,9 @@ class GanPlayground(Widget):
 
     The reader chooses or draws the real points, chooses noise, loss and learning rates, and sees the real and the fake
     points, what the discriminator thinks of every place, where the generator puts the square of noise, and both losses.
-    seed: int, for the first weights.
+
+    Args:
+        seed: int, for the first weights.
 
     >>> GanPlayground()
     GanPlayground()
@@ -45,10 +47,14 @@ class GanPlayground(Widget):
 class LatentExplorer(Widget):
     """A trained generator in the page: move each number of the noise, or walk from one picture to another.
 
-    generator: a model as ``coursekit.gan.generator`` makes it, for square images, gray or in color. start, end: noise
-    (latent_dim,), rounded to tenths from -3 to 3. Raises ValueError for another kind of model or size of the noise.
-
     The kernels are sent in half precision: what the page shows is the generator with its kernels rounded to it.
+
+    Args:
+        generator: a model as ``coursekit.gan.generator`` makes it, for square images, gray or in color.
+        start, end: noise (latent_dim,), rounded to tenths from -3 to 3.
+
+    Raises:
+        ValueError: for another kind of model or size of the noise.
     """
 
     _name = "latent_explorer"

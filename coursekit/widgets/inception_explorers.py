@@ -35,8 +35,12 @@ class BottleneckExplorer(Widget):
 class InceptionDesigner(Widget):
     """An Inception module whose filters the reader sets, within a budget of multiplications; it starts with 3a's.
 
-    shape: (height, width, channels) of the input. budget: int, multiplications. Raises ``ValueError`` for numbers that
-    are not whole or not above 0.
+    Args:
+        shape: (height, width, channels) of the input.
+        budget: int, multiplications.
+
+    Raises:
+        ValueError: for numbers that are not whole or not above 0.
 
     >>> InceptionDesigner(shape=(14, 14, 480))
     InceptionDesigner(shape=(14, 14, 480), budget=150000000)

@@ -33,7 +33,12 @@ class BatchExplorer(Widget):
     """One feature of a mini-batch, example by example, normalized as in training and as in inference.
 
     The reader drags the examples and takes training steps, which move the averages that inference uses.
-    values: the examples to start with, 2 to 8 multiples of 0.5 from -5 to 15. Raises ``ValueError`` for others.
+
+    Args:
+        values: the examples to start with, 2 to 8 multiples of 0.5 from -5 to 15.
+
+    Raises:
+        ValueError: for others.
 
     >>> BatchExplorer([1, 2, 3, 10])
     BatchExplorer([1.0, 2.0, 3.0, 10.0])

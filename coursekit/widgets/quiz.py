@@ -37,7 +37,13 @@ def checked(key, quizzes):
 class Quiz(Widget):
     """The question ``key`` of ``quizzes.toml``: choose, check, read why, try again.
 
-    Text between backticks is shown as code. Raises ``ValueError`` for an unknown key or an ill-formed question.
+    Text between backticks is shown as code.
+
+    Args:
+        key: str.
+
+    Raises:
+        ValueError: for an unknown key or an ill-formed question.
 
     >>> Quiz("transfer-scarce-freeze")
     Quiz('transfer-scarce-freeze')

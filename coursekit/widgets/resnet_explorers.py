@@ -12,7 +12,12 @@ from coursekit.widgets.base import Widget, module
 class PathExplorer(Widget):
     """A residual network of a few units, unrolled into its 2^n paths, from which the reader deletes units.
 
-    units: int, 1 to 6, how many there are at first. Raises ``ValueError`` for another number.
+    Args:
+        units: int, 1 to 6, how many there are at first.
+
+    Raises:
+        ValueError: for another number.
+
     Source: Veit et al. 2016, figure 1.
 
     >>> PathExplorer()
@@ -41,10 +46,14 @@ class PathExplorer(Widget):
 class DepthExplorer(Widget):
     """Recorded runs by depth: training loss, gradients by unit, and what is left without one unit.
 
-    ``results`` maps a depth to a dictionary from the kind of network (``"plain"``, say) to another with ``loss``
-    (passes, seeds); ``test``, accuracies in [0, 1] (seeds,); ``gradients`` (units,), norms above 0; ``without``
-    (units,), accuracies without the unit, NaN where there is none. Every depth has the same kinds, and the kinds of a
-    depth as many units. Raises ``ValueError`` where these do not fit together.
+    Args:
+        results: dict from a depth to a dict from the kind of network (``"plain"``, say) to another with ``loss``
+            (epochs, seeds); ``test``, accuracies in [0, 1] (seeds,); ``gradients`` (units,), norms above 0; ``without``
+            (units,), accuracies without the unit, NaN where there is none. Every depth has the same kinds, and the
+            kinds of a depth as many units.
+
+    Raises:
+        ValueError: where these do not fit together.
 
     >>> run = {"loss": [[2.3], [0.4]], "test": [0.9], "gradients": [0.1, 0.2, 0.1], "without": [0.8, float("nan"), 0.9]}
     >>> DepthExplorer({8: {"plain": run, "residual": run}})

@@ -11,10 +11,13 @@ from coursekit.widgets.base import Widget, module
 class TransferExplorer(Widget):
     """Recorded accuracy by number of frozen layers and labels a class.
 
-    ``results`` maps the name of a data set to a dictionary: ``frozen``, the numbers of frozen bottom layers
-    (0 fine-tunes everything; with the last one only the new head trains); ``labels``, the labels a class;
-    ``test`` and ``train``, accuracies in [0, 1] of shape (frozen, labels, seeds).
-    Raises ``ValueError`` where these do not fit together.
+    Args:
+        results: dict from the name of a data set to a dict of ``frozen``, the numbers of frozen bottom layers (0
+            fine-tunes everything; with the last one only the new head trains); ``labels``, the labels a class; ``test``
+            and ``train``, accuracies in [0, 1] of shape (frozen, labels, seeds).
+
+    Raises:
+        ValueError: where these do not fit together.
 
     >>> accuracy = [[[0.64, 0.66], [0.95, 0.95]], [[0.67, 0.69], [0.93, 0.95]]]
     >>> TransferExplorer({"digits": {"frozen": [0, 6], "labels": [2, 50], "test": accuracy, "train": accuracy}})

@@ -18,12 +18,19 @@ class Interrupted(Exception):
 class YourTurn(ipywidgets.VBox):
     """A panel that trains with the reader's settings. It starts nothing by itself.
 
-    ``run(progress=progress, **settings)`` trains and returns any result. It calls ``progress(fraction)`` between
-    its steps, which moves the bar and raises ``Interrupted`` once Stop was pressed.
-    ``draw(runs)`` returns an image, as the functions of ``coursekit.plots`` do, of the recorded results and of
-    ``runs``, a list of ``(settings, result)``, empty at first.
-    Each further argument is a control: the values to choose from, or an ipywidget that has a value. Anything else
-    raises ``ValueError``.
+    In Jupyter the run has a thread of its own, because a busy kernel hears of no button. Colab does not show what a
+    thread sends (googlecolab/colabtools#3373), so there the kernel does the work, and its "Interrupt execution" stops
+    it.
+
+    Args:
+        run: ``run(progress=progress, **settings)`` trains and returns any result. It calls ``progress(fraction)``
+            between its steps, which moves the bar and raises ``Interrupted`` once Stop was pressed.
+        draw: ``draw(runs)`` returns an image, as the functions of ``coursekit.plots`` do, of the recorded results and
+            of ``runs``, a list of ``(settings, result)``, empty at first.
+        controls: each further argument is a control: the values to choose from, or an ipywidget that has a value.
+
+    Raises:
+        ValueError: for any other control.
 
     >>> from coursekit import plots
     >>> def run(progress, rate):
@@ -34,10 +41,6 @@ class YourTurn(ipywidgets.VBox):
     ...     return plots.curves([1, 2], series, alt="Rising.", xlabel="epochs", ylabel="accuracy")
     >>> YourTurn(run, draw, rate=(0.01, 0.1))
     YourTurn(rate)
-
-    In Jupyter the run has a thread of its own, because a busy kernel hears of no button. Colab does not show what
-    a thread sends (googlecolab/colabtools#3373), so there the kernel does the work, and its "Interrupt execution"
-    stops it.
     """
 
     def __init__(self, run, draw, **controls):
