@@ -16,7 +16,7 @@ def signature_of_init(app, what, name, obj, options, signature, returns):
     if what == "class" and "__init__" in vars(obj):
         _, *parameters = inspect.signature(obj.__init__).parameters.values()
         return str(inspect.Signature([one.replace(annotation=one.empty) for one in parameters])), returns
-    if what == "class" and signature == "(*args, **kwargs)":  # that of a library's class, for one that takes nothing
+    if what == "class" and "*args" in (signature or ""):  # that of a library's class, for one that takes nothing
         return "()", returns
 
 
