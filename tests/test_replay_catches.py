@@ -58,13 +58,13 @@ SHORTEST = {
 FREEZE_FORGETS_BATCH_NORM = """
 def freeze(model, n):
     model.trainable = True
-    for layer in counted_layers(model)[:n]:
+    for layer in kernel_layers(model)[:n]:
         layer.trainable = False
     return model
 """
 UNFREEZE_TOP_UNFREEZES_NOTHING = """
 def unfreeze_top(model, n):
-    return freeze(model, len(counted_layers(model)))
+    return freeze(model, len(kernel_layers(model)))
 """
 ALPHA_IS_DIVIDED_BY_THE_WINDOW = """
 class LocalResponseNormalization(LocalResponseNormalization):
@@ -113,18 +113,18 @@ KINDS["reduced"] = inception_module
 
 
 SHORTCUTS_WITH_WEIGHTS = """
-def _around(x, filters, strides, shortcut, project):
-    return project() if x.shape[-1] != filters else layers.MaxPooling2D(1, strides)(x)
+def _around(x, filters, strides, shortcut, project, name):
+    return project() if x.shape[-1] != filters else layers.MaxPooling2D(1, strides, name=f"{name}_0_pool")(x)
 """
 SHORTCUTS_THAT_BROADCAST = """
-def _around(x, filters, strides, shortcut, project):
+def _around(x, filters, strides, shortcut, project, name):
     return x
 """
 SHORTCUTS_BEHIND_THE_ACTIVATION = """
 _pre_activation_unit = residual_unit
 
 
-def residual_unit(x, filters, strides=1, *, name="unit", **options):
+def residual_unit(x, filters, strides=1, *, name=None, **options):
     return _pre_activation_unit(layers.ReLU()(x), filters, strides, name=name, **options)
 """
 
