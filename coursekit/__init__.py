@@ -23,11 +23,11 @@ _SUBMODULES = (
     "metrics",
     "normalization",
     "plots",
+    "pretrained",
     "records",
     "resnet",
     "training",
     "transfer",
-    "weights",
     "widgets",
 )
 
