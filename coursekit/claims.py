@@ -71,13 +71,13 @@ class Condition:
 
 
 def load(path=STATEMENTS):
-    """Read the claims.
+    """Read the claims, a dict from id to Claim in the order of the file.
 
     Args:
-        path: pathlib.Path of a TOML file.
+        path: ``pathlib.Path`` of a TOML file; by default the course's own.
 
     Returns:
-        dict from id to Claim in the order of the file.
+        A dict from id to ``Claim``.
 
     Raises:
         ValueError: for a file that is no such list, or an id that appears twice.
@@ -110,10 +110,10 @@ def greater(**series):
     """The condition that the first of two named series is the greater one, seed by seed.
 
     Args:
-        series: two arrays of per-seed numbers, or a number in place of one.
+        **series: two arrays of per-seed numbers, or a number in place of one.
 
     Returns:
-        Condition.
+        A ``Condition``.
 
     Raises:
         ValueError: for other than two series, series of unequal length, fewer than three seeds, or a number that is not
@@ -137,11 +137,11 @@ def equal(within=0.0, **series):
     """The condition that two named series are equal, in every seed: bit for bit, or ``within`` a stated distance.
 
     Args:
-        within: float.
-        series: as for ``greater``.
+        within: float, the largest distance that is allowed.
+        **series: as for ``greater``.
 
     Returns:
-        Condition, whose effect is the largest difference.
+        A ``Condition``, whose effect is the largest difference.
 
     Raises:
         ValueError: as ``greater`` does.
@@ -165,8 +165,8 @@ def check(claim_id, *conditions, run=None):
     line.
 
     Args:
-        claim_id: str.
-        conditions: of ``greater`` and ``equal``.
+        claim_id: str, of a claim in ``claims.toml``.
+        *conditions: ``Condition``, as ``greater`` and ``equal`` return them.
         run: where the numbers were measured, if not in this session: the ``"run"`` of the record they were read from.
 
     Raises:
@@ -195,7 +195,7 @@ def joint_verdict(records_of_claim):
     """Return the verdict on a claim from its records in one or several profiles: what is inconclusive does not count.
 
     Args:
-        records_of_claim: list of dicts, at least one.
+        records_of_claim: dicts, each with a ``"verdict"``; at least one.
 
     Returns:
         str, one of ``VERDICTS``.
@@ -214,11 +214,14 @@ def verify():
     """Return all records of claims, after checking that claims and records belong together.
 
     Returns:
-        dict from (profile, id) to record.
+        A dict from (profile, id) to record.
 
     Raises:
         ValueError: in one sentence, for a claim without a record, a record of an unknown claim, or a claim that is not
             confirmed by every record and gives no reason.
+
+    >>> verify()["full", "transfer-sweep-n"]["claim"]
+    'transfer-sweep-n'
     """
     claims = load()
     of_claims = {key: record for key, record in records.read_all().items() if "claim" in record}
@@ -316,13 +319,16 @@ def table(chapter):
     """Return the claims of a chapter as a Markdown table of statements, for the chapter's map.
 
     Args:
-        chapter: str.
+        chapter: str, the topic.
 
     Returns:
         An ``IPython.display.Markdown``.
 
     Raises:
         ValueError: for a chapter without claims.
+
+    >>> table("transfer").data.splitlines()[0]
+    '| claim | in one sentence |'
     """
     from IPython.display import Markdown
 

@@ -46,15 +46,15 @@ _COLUMNS = ("layer", "type", "output shape", "multiplications (MACs)", "paramete
 
 
 def macs(model, input_shape=None):
-    """How many multiplications a model needs for one example.
+    """How many multiplications a model needs for one example, an int.
 
-    It warns of a layer with code of its own around other layers, whose multiplications are not seen.
+    Warns of a layer with code of its own around other layers, whose multiplications are not seen.
 
     Args:
         model, input_shape: as for ``summary``.
 
     Returns:
-        int.
+        An int, the MACs.
 
     Raises:
         ValueError: as ``summary`` does, and for a layer that has no rule; ``register`` gives it one.
@@ -74,13 +74,13 @@ def macs(model, input_shape=None):
 
 
 def parameters(model):
-    """How many numbers a model has as weights; weights that layers share count once.
+    """How many numbers a built model has as weights, an int; weights that layers share count once.
 
     Args:
-        model: built Keras model.
+        model: built Keras model or layer.
 
     Returns:
-        int.
+        An int.
 
     Raises:
         ValueError: for what is no Keras model, or not built.
@@ -95,7 +95,7 @@ def parameters(model):
 def summary(model, input_shape=None):
     """Count a model layer by layer: multiplications, parameters, output shape, memory, receptive field.
 
-    It is followed through one symbolic call in inference: nothing is computed and no weight changes.
+    The model is followed through one symbolic call in inference: nothing is computed and no weight changes.
 
     Args:
         model: functional, sequential, nested, or subclassed and built.
@@ -103,7 +103,7 @@ def summary(model, input_shape=None):
             model that does not say it.
 
     Returns:
-        Summary.
+        A ``Summary``.
 
     Raises:
         ValueError: for what is no Keras model, whose input has no known shape, or which cannot be called on it, and for
@@ -158,16 +158,18 @@ def undrawn(build):
 
 @dataclasses.dataclass(frozen=True)
 class Row:
-    """One call of one layer. A layer that is called again has a row each time, with its parameters in the first.
+    """One call of one layer.
+
+    A layer that is called again has a row each time, with its parameters in the first.
 
     Args:
-        layer: str, its name, behind those of the models that it is in.
-        type: str, of its class.
+        layer: str, its name, after those of the layers around it, with slashes in between.
+        type: str, the name of its class; ``"not called"`` or ``"not seen"`` for weights that no call has used.
         output_shape: without the batch; a list of shapes where there are several outputs.
         macs: int, multiplications; None for a layer that is not known.
-        parameters: int, of weights that no row before has counted.
-        activation_bytes: int, of the output, which training keeps for the backward pass; what a layer keeps inside,
-            such as the scores of an attention, is not in it.
+        parameters: int.
+        activation_bytes: int, of the output for one example, which training keeps for the backward pass; what a layer
+            keeps inside, such as the scores of an attention, is not in it.
         receptive_field: along each axis of the input, how many pixels lie from the first to the last on which the
             values at one place depend, far from the borders; the most that there are, where places differ, as in an
             enlarged image; ``WHOLE``; or None where that is not known.
@@ -184,12 +186,15 @@ class Row:
 
 @dataclasses.dataclass(frozen=True)
 class Summary:
-    """What ``summary`` returns: rows and totals. It shows as a table in a notebook and in a terminal.
+    """What ``summary`` returns: rows and totals.
+
+    It shows as a table in a notebook and in a terminal.
 
     Args:
         model: str, its name.
         rows: tuple of ``Row``, in the order of the calls.
-        containers: types of layers with own code around other layers; what that code multiplies by itself is not seen.
+        containers: tuple of str, types of layers with own code around other layers; what that code multiplies by itself
+            is not seen.
     """
 
     model: str

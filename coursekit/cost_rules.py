@@ -22,9 +22,10 @@ class Span:
     In an enlarged image, neighbors look at places that are unevenly far apart. But they do so in a pattern: some values
     further on, it repeats, some pixels further on.
 
-    pixels: for each value of the pattern, the first and the last pixel on which it depends. step: how many pixels
-    further on it repeats. axis: of the tensor, along which the values stand; None where a reshape, for instance, has
-    mixed them up.
+    Args:
+        pixels: for each value of the pattern, the first and the last pixel on which it depends.
+        step: int, how many pixels further on it repeats.
+        axis: int, of the tensor, along which the values stand; None where a reshape, for instance, has mixed them up.
 
     >>> Span().seen(lambda place: [place // 2], times=2)[5]  # every pixel twice
     (2, 2)
@@ -57,8 +58,12 @@ class Span:
     def seen(self, places, stride=1, times=1):
         """The span of a tensor that looks at this one.
 
-        places: function from the place of a value to the places at which it looks; ``times`` values further, these are
-        ``stride`` places further.
+        Args:
+            places: function from the place of a value to the places at which it looks.
+            stride, times: int; ``times`` values further, these are ``stride`` places further.
+
+        Returns:
+            A ``Span``.
         """
         values = len(self.pixels) * times
         shared = math.gcd(values, stride)
@@ -86,13 +91,14 @@ class Traced(NamedTuple):
 
 
 class Rule(NamedTuple):
-    """How a kind of layer is counted: functions of the layer, its inputs and its outputs (lists of ``Traced``).
+    """What ``cost`` knows of a kind of layer: two functions, each of the layer, its inputs and its outputs.
 
-    Either may answer None, for not known.
+    The inputs and the outputs are lists of ``Traced``. Of a function of ``keras.ops``, the operation takes the layer's
+    place.
 
     Args:
-        macs: function to an int.
-        field: function to the field of the outputs.
+        macs: function to an int, the multiplications of the whole batch; or to None, for not known.
+        field: function to the field of the outputs, a tuple of ``Span``; or to None, for not known.
     """
 
     macs: callable
@@ -103,28 +109,81 @@ def size(weight):
     """How many numbers a weight has.
 
     Args:
-        weight: ``keras.Variable``.
+        weight: what has a shape.
 
     Returns:
-        int.
+        An int.
+
+    >>> layer = layers.Dense(3)
+    >>> layer.build((None, 4))
+    >>> size(layer.kernel)
+    12
     """
     return math.prod(weight.shape)
 
 
 def kernels(layer):
+    """How many numbers the kernels of a layer have, all together.
+
+    Args:
+        layer: built layer; its kernels are the weights whose names end in ``kernel``.
+
+    Returns:
+        An int.
+
+    >>> layer = layers.Dense(3)
+    >>> layer.build((None, 4))
+    >>> kernels(layer)
+    12
+    """
     return sum(size(weight) for weight in layer.weights if weight.name.endswith("kernel"))
 
 
 def image_axes(data_format, rank):
-    """The axes of height and width, or whatever lies between the batch and the channels."""
+    """The axes of height and width, or whatever lies between the batch and the channels.
+
+    Args:
+        data_format: ``"channels_last"`` or ``"channels_first"``.
+        rank: int, of the tensor, batch and channels included.
+
+    Returns:
+        A range.
+
+    >>> list(image_axes("channels_first", 4))
+    [2, 3]
+    """
     return range(2, rank) if data_format == "channels_first" else range(1, rank - 1)
 
 
 def spatial(layer, rank):
+    """The axes of height and width that a layer takes for them, by its ``data_format``.
+
+    Args:
+        layer: layer; one without ``data_format`` has its channels last.
+        rank: as for ``image_axes``.
+
+    Returns:
+        A range.
+
+    >>> list(spatial(layers.Conv2D(8, 3), 4))
+    [1, 2]
+    """
     return image_axes(getattr(layer, "data_format", "channels_last"), rank)
 
 
 def positions(layer, shape):
+    """How many positions a tensor has for a layer: those of height and width, in all examples.
+
+    Args:
+        layer: as for ``spatial``.
+        shape: of the tensor, with the batch.
+
+    Returns:
+        An int.
+
+    >>> positions(layers.Conv2D(8, 3), (2, 5, 5, 8))
+    50
+    """
     return shape[0] * math.prod(shape[axis] for axis in spatial(layer, len(shape)))
 
 
@@ -132,6 +191,17 @@ def positions(layer, shape):
 
 
 def none(layer, inputs, outputs):
+    """No multiplications.
+
+    Args:
+        layer, inputs, outputs: as for ``Rule``.
+
+    Returns:
+        0.
+
+    >>> none(layers.ReLU(), [], [])
+    0
+    """
     return 0
 
 
@@ -139,36 +209,101 @@ def inside(layer, inputs, outputs):
     """Nothing but what the layers multiply that this one calls, which are counted by themselves.
 
     Args:
-        layer, inputs, outputs: as for the functions of a ``Rule``.
+        layer, inputs, outputs: as for ``Rule``.
 
     Returns:
         0.
+
+    >>> inside(layers.ReLU(), [], [])
+    0
     """
     return 0
 
 
 def at_every_output(layer, inputs, outputs):
-    """Every weight of the kernels multiplies once at every position of the output. Grouped, dilated, separable and
-    depthwise convolutions are no exception: it is their kernels that are smaller.
+    """Every weight of the kernels multiplies once at every position of the output.
+
+    Grouped, dilated, separable and depthwise convolutions are no exception: it is their kernels that are smaller.
+
+    Args:
+        layer, inputs, outputs: as for ``Rule``.
+
+    Returns:
+        An int, multiplications.
+
+    >>> layer = layers.Conv2D(8, 3)
+    >>> layer.build((1, 9, 9, 4))
+    >>> at_every_output(layer, [Traced((1, 9, 9, 4))], [Traced((1, 7, 7, 8))])
+    14112
     """
     return positions(layer, outputs[0].shape) * kernels(layer)
 
 
 def at_every_input(layer, inputs, outputs):
-    """A transposed convolution spreads every value of the input over its kernel."""
+    """A transposed convolution spreads every value of the input over its kernel.
+
+    Args:
+        layer, inputs, outputs: as for ``Rule``.
+
+    Returns:
+        An int, multiplications.
+
+    >>> layer = layers.Conv2DTranspose(8, 2, 2)
+    >>> layer.build((1, 4, 4, 3))
+    >>> at_every_input(layer, [Traced((1, 4, 4, 3))], [Traced((1, 8, 8, 8))])
+    1536
+    """
     return positions(layer, inputs[0].shape) * kernels(layer)
 
 
 def at_every_step(layer, inputs, outputs):
-    """The gates' products of single values do not count."""
+    """The kernels of a recurrent layer multiply once at every step. The gates' products of single values do not count.
+
+    Args:
+        layer, inputs, outputs: as for ``Rule``.
+
+    Returns:
+        An int, multiplications.
+
+    >>> layer = layers.SimpleRNN(3)
+    >>> layer.build((1, 5, 4))
+    >>> at_every_step(layer, [Traced((1, 5, 4))], [Traced((1, 3))])
+    105
+    """
     return math.prod(inputs[0].shape[:2]) * kernels(layer.cell)
 
 
 def einsum(operation, inputs, outputs):
+    """The multiplications of ``keras.ops.einsum`` of two tensors.
+
+    Args:
+        operation: the operation, which has the equation as ``subscripts``.
+        inputs, outputs: as for ``Rule``.
+
+    Returns:
+        An int, multiplications; or None, for another number of tensors or with a constant.
+
+    >>> from types import SimpleNamespace
+    >>> einsum(SimpleNamespace(subscripts="ab,bc->ac"), [Traced((2, 3)), Traced((3, 4))], [Traced((2, 4))])
+    24
+    """
     return _summed(operation.subscripts, [traced.shape for traced in inputs], outputs[0].shape)
 
 
 def einsum_dense(layer, inputs, outputs):
+    """The multiplications of an ``EinsumDense``, whose kernel is the second tensor of its equation.
+
+    Args:
+        layer, inputs, outputs: as for ``Rule``.
+
+    Returns:
+        An int, multiplications.
+
+    >>> layer = layers.EinsumDense("ab,bc->ac", 4)
+    >>> layer.build((2, 3))
+    >>> einsum_dense(layer, [Traced((2, 3))], [Traced((2, 4))])
+    24
+    """
     return _summed(layer.equation, [inputs[0].shape, layer.kernel.shape], outputs[0].shape)
 
 
@@ -192,23 +327,70 @@ def _summed(equation, shapes, answer):
 
 
 def dot(layer, inputs, outputs):
+    """The multiplications of a ``Dot``: every value of the output is a sum along the axis that the layer names.
+
+    Args:
+        layer, inputs, outputs: as for ``Rule``.
+
+    Returns:
+        An int, multiplications.
+
+    >>> dot(layers.Dot(1), [Traced((2, 5)), Traced((2, 5))], [Traced((2, 1))])
+    10
+    """
     axis = layer.axes if isinstance(layer.axes, int) else layer.axes[0]
     return math.prod(outputs[0].shape) * inputs[0].shape[axis]
 
 
 def of_each_step(layer, inputs, outputs):
-    """What the layer inside does with the steps as so many examples more."""
+    """What the layer inside does with the steps as so many examples more.
+
+    Args:
+        layer: a ``TimeDistributed``.
+        inputs, outputs: as for ``Rule``.
+
+    Returns:
+        An int, multiplications; or None, where the rule of the layer inside answers it.
+
+    >>> layer = layers.TimeDistributed(layers.Dense(3))
+    >>> layer.build((1, 5, 4))
+    >>> of_each_step(layer, [Traced((1, 5, 4))], [Traced((1, 5, 3))])
+    60
+    """
     steps = [Traced((x.shape[0] * x.shape[1], *x.shape[2:])) for x in (inputs[0], outputs[0])]
     return find(layer.layer).macs(layer.layer, steps[:1], steps[1:])
 
 
 def matrices(layer, inputs, outputs):
-    """Of two tensors; a constant is none, and where it stands is not known."""
+    """The multiplications of two tensors; a constant is none, and where it stands is not known.
+
+    Args:
+        layer, inputs, outputs: as for ``Rule``.
+
+    Returns:
+        An int, multiplications; or None, for other than two tensors.
+
+    >>> matrices(None, [Traced((1, 2, 3)), Traced((1, 3, 4))], [Traced((1, 2, 4))])
+    24
+    """
     return math.prod(outputs[0].shape) * inputs[0].shape[-1] if len(inputs) == 2 else None
 
 
 def attention(layer, inputs, outputs):
-    """Projections, then every position of the query with every one of the value, to compare and to add up."""
+    """Projections, then every position of the query with every one of the value, to compare and to add up.
+
+    Args:
+        layer: a ``MultiHeadAttention``.
+        inputs, outputs: as for ``Rule``.
+
+    Returns:
+        An int, multiplications; or None, for a query of another rank than (batch, positions, features).
+
+    >>> layer = layers.MultiHeadAttention(num_heads=2, key_dim=4)
+    >>> layer.build((1, 3, 8), (1, 5, 8))
+    >>> attention(layer, [Traced((1, 3, 8)), Traced((1, 5, 8))], [Traced((1, 3, 8))])
+    1264
+    """
     if len(inputs[0].shape) != 3:
         return None
     (batch, queries, _), (_, values, _) = inputs[0].shape, inputs[1].shape
@@ -219,14 +401,36 @@ def attention(layer, inputs, outputs):
 
 
 def scores(layer, inputs, outputs):
-    """Every position of the query with every one of the value, to compare and to add up. There are no projections, and
-    a score of ``"concat"`` adds instead of multiplying.
+    """Every position of the query with every one of the value, to compare and to add up.
+
+    There are no projections, and a score of ``"concat"`` adds instead of multiplying.
+
+    Args:
+        layer: an ``Attention``.
+        inputs, outputs: as for ``Rule``.
+
+    Returns:
+        An int, multiplications.
+
+    >>> scores(layers.Attention(), [Traced((1, 3, 4)), Traced((1, 5, 4))], [Traced((1, 3, 4))])
+    120
     """
     return _attended(inputs, compared=layer.score_mode == "dot")
 
 
 def additive_scores(layer, inputs, outputs):
-    """As ``scores``; to compare, a vector of weights multiplies each sum of a query and a key."""
+    """As ``scores``; to compare, a vector of weights multiplies each sum of a query and a key.
+
+    Args:
+        layer: an ``AdditiveAttention``.
+        inputs, outputs: as for ``Rule``.
+
+    Returns:
+        An int, multiplications.
+
+    >>> additive_scores(layers.AdditiveAttention(), [Traced((1, 3, 4)), Traced((1, 5, 4))], [Traced((1, 3, 4))])
+    120
+    """
     return _attended(inputs, compared=layer.use_scale)
 
 
@@ -241,7 +445,18 @@ EVERYTHING = ((-WHOLE, WHOLE),)
 
 
 def union(layer, inputs, outputs):
-    """Pointwise: a value depends on what any of the inputs depends on at its place."""
+    """Pointwise: a value depends on what any of the inputs depends on at its place.
+
+    Args:
+        layer, inputs, outputs: as for ``Rule``.
+
+    Returns:
+        The field of the outputs, or None.
+
+    >>> image = Traced((1, 8, 8, 3), (Span(axis=1), Span(axis=2)))
+    >>> union(layers.Add(), [image, image], []) == image.field
+    True
+    """
     fields = [traced.field for traced in inputs]
     if None in fields or len(set(map(len, fields))) != 1:
         return None
@@ -266,14 +481,37 @@ def _joined(spans, shapes):
 
 
 def side_by_side(layer, inputs, outputs):
-    """Along the channels; along height or width, positions are mixed."""
+    """Along the channels; along height or width, positions are mixed.
+
+    Args:
+        layer, inputs, outputs: as for ``Rule``.
+
+    Returns:
+        The field of the outputs, or None.
+
+    >>> image = Traced((1, 8, 8, 3), (Span(axis=1), Span(axis=2)))
+    >>> [side_by_side(layers.Concatenate(axis), [image, image], [])[0].mixed for axis in (-1, 1)]
+    [False, True]
+    """
     axis = layer.axis % len(inputs[0].shape)
     along_pixels = any(span.mixed or span.axis == axis for traced in inputs for span in traced.field or ())
     return (mixed if along_pixels else union)(layer, inputs, outputs)
 
 
 def over(axes, traced):
-    """Everything along some axes of a tensor, and pointwise along the others."""
+    """Everything along some axes of a tensor, and pointwise along the others.
+
+    Args:
+        axes: ints, from the end if negative.
+        traced: a ``Traced``.
+
+    Returns:
+        The field of the outputs, or None.
+
+    >>> image = Traced((1, 8, 8, 3), (Span(axis=1), Span(axis=2)))
+    >>> [span.size for span in over([1], image)]
+    [inf, 1]
+    """
     field, rank = traced.field, len(traced.shape)
     if field is None or rank == 2:
         return field and (Span(EVERYTHING),) * len(field)
@@ -284,29 +522,87 @@ def over(axes, traced):
 
 
 def activated(layer, field, outputs):
-    """The field behind a layer's activation, which may join the values along the last axis."""
+    """The field behind a layer's activation, which may join the values along the last axis.
+
+    Args:
+        layer: any, with or without an activation.
+        field: of its output before the activation.
+        outputs: as for ``Rule``.
+
+    Returns:
+        The field of the outputs, or None.
+
+    >>> image = Traced((1, 8, 8, 3), (Span(axis=1), Span(axis=2)))
+    >>> activated(layers.ReLU(), image.field, [image]) == image.field
+    True
+    """
     name = getattr(getattr(layer, "activation", None), "__name__", None)
     joins = name in ("softmax", "log_softmax", "sparsemax", "glu")
     return over([-1], Traced(outputs[0].shape, field)) if joins else field
 
 
 def over_axis(layer, inputs, outputs):
-    """Of a normalization, over the axis that it names."""
+    """Of a normalization, over the axis that it names.
+
+    Args:
+        layer, inputs, outputs: as for ``Rule``.
+
+    Returns:
+        The field of the outputs, or None.
+
+    >>> image = Traced((1, 8, 8, 3), (Span(axis=1), Span(axis=2)))
+    >>> [span.size for span in over_axis(layers.LayerNormalization(axis=(1, 2, 3)), [image], [])]
+    [inf, inf]
+    """
     return over(layer.axis if isinstance(layer.axis, (list, tuple)) else [layer.axis], inputs[0])
 
 
 def dense(layer, inputs, outputs):
-    """With height and width left, a dense layer works on every pixel by itself."""
+    """With height and width left, a dense layer works on every pixel by itself.
+
+    Args:
+        layer, inputs, outputs: as for ``Rule``.
+
+    Returns:
+        The field of the outputs, or None.
+
+    >>> image = Traced((1, 8, 8, 3), (Span(axis=1), Span(axis=2)))
+    >>> dense(layers.Dense(3), [image], []) == image.field
+    True
+    """
     return over([-1], inputs[0])
 
 
 def everything(layer, inputs, outputs):
+    """Every value depends on everything.
+
+    Args:
+        layer, inputs, outputs: as for ``Rule``.
+
+    Returns:
+        The field of the outputs, or None.
+
+    >>> image = Traced((1, 8, 8, 3), (Span(axis=1), Span(axis=2)))
+    >>> [span.size for span in everything(layers.GlobalAveragePooling2D(), [image], [])]
+    [inf, inf]
+    """
     field = inputs[0].field
     return field and (Span(EVERYTHING),) * len(field)
 
 
 def mixed(layer, inputs, outputs):
-    """The same values at other places: a value depends on what one of the inputs depends on, at some place."""
+    """The same values at other places: a value depends on what one of the inputs depends on, at some place.
+
+    Args:
+        layer, inputs, outputs: as for ``Rule``.
+
+    Returns:
+        The field of the outputs, or None.
+
+    >>> image = Traced((1, 8, 8, 3), (Span(axis=1), Span(axis=2)))
+    >>> [span.mixed for span in mixed(layers.Flatten(), [image], [])]
+    [True, True]
+    """
     fields = [traced.field for traced in inputs]
     if None in fields or len(set(map(len, fields))) != 1:
         return None
@@ -314,12 +610,36 @@ def mixed(layer, inputs, outputs):
 
 
 def unknown(layer, inputs, outputs):
+    """Not known, whether asked for multiplications or for the field.
+
+    Args:
+        layer, inputs, outputs: as for ``Rule``.
+
+    Returns:
+        None.
+
+    >>> unknown(layers.ConvLSTM2D(8, 3), [], []) is None
+    True
+    """
     return None
 
 
 def slid(field, lengths, strides, before, dilations=None):
-    """The field after a window of some lengths has been slid over it, from ``before`` places before its first value
-    on.
+    """The field after a window of some lengths has been slid over it, from ``before`` places before its first value on.
+
+    Args:
+        field: tuple of ``Span``, or None.
+        lengths: int for each axis, how many values the window takes.
+        strides: int for each axis.
+        before: int for each axis, negative where the first values are cut off.
+        dilations: int for each axis; by default 1.
+
+    Returns:
+        The field, or None.
+
+    >>> image = Traced((1, 8, 8, 3), (Span(axis=1), Span(axis=2)))
+    >>> [span.size for span in slid(image.field, [3, 3], [1, 1], [1, 1])]
+    [3, 3]
     """
     dilations = dilations or [1] * len(lengths)
     return _seen(field, [_window(*each) for each in zip(lengths, strides, before, dilations, strict=True)])
@@ -343,13 +663,36 @@ def _window(length, stride, before, dilation):
 
 
 def on_image(layer, traced):
-    """The field of what a layer gets, where height and width are the axes that the layer takes for them."""
+    """The field of what a layer gets, where height and width are the axes that the layer takes for them.
+
+    Args:
+        layer: as for ``spatial``.
+        traced: a ``Traced``.
+
+    Returns:
+        The field, or None.
+
+    >>> image = Traced((1, 8, 8, 3), (Span(axis=1), Span(axis=2)))
+    >>> on_image(layers.Conv2D(8, 3), image) == image.field
+    True
+    """
     axes = [span.axis for span in traced.field or () if span.size != WHOLE]
     return traced.field if set(axes) <= set(spatial(layer, len(traced.shape))) else None
 
 
 def window(layer, inputs, outputs):
-    """A convolution or a pooling."""
+    """A convolution or a pooling.
+
+    Args:
+        layer, inputs, outputs: as for ``Rule``.
+
+    Returns:
+        The field of the outputs, or None.
+
+    >>> image = Traced((1, 8, 8, 3), (Span(axis=1), Span(axis=2)))
+    >>> [span.size for span in window(layers.Conv2D(8, 3, dilation_rate=2), [image], [])]
+    [5, 5]
+    """
     lengths = layer.pool_size if hasattr(layer, "pool_size") else layer.kernel_size
     dilations = getattr(layer, "dilation_rate", (1,) * len(lengths))
     shape = inputs[0].shape
@@ -371,7 +714,19 @@ def _zeros_before(padding, length, stride, extent):
 
 
 def spread(layer, inputs, outputs):
-    """A transposed convolution: a value depends on those of the input that reach it."""
+    """A transposed convolution: a value depends on those of the input that reach it.
+
+    Args:
+        layer, inputs, outputs: as for ``Rule``.
+
+    Returns:
+        The field of the outputs, or None.
+
+    >>> image = Traced((1, 8, 8, 3), (Span(axis=1), Span(axis=2)))
+    >>> layer = layers.Conv2DTranspose(8, 4, 2, "same")
+    >>> [span.size for span in spread(layer, [image], [Traced((1, 16, 16, 8))])]
+    [2, 2]
+    """
     looks = []
     sizes = zip(layer.kernel_size, layer.strides, layer.dilation_rate, strict=True)
     for (length, stride, dilation), axis in zip(sizes, spatial(layer, len(inputs[0].shape)), strict=True):
@@ -393,6 +748,19 @@ REACH = {"nearest": Fraction(1, 2), "bilinear": 1, "bicubic": 2, "lanczos3": 3, 
 
 
 def enlarged(layer, inputs, outputs):
+    """An image whose pixels are repeated or interpolated.
+
+    Args:
+        layer: an ``UpSampling1D``, ``UpSampling2D`` or ``UpSampling3D``.
+        inputs, outputs: as for ``Rule``.
+
+    Returns:
+        The field of the outputs, or None.
+
+    >>> image = Traced((1, 8, 8, 3), (Span(axis=1), Span(axis=2)))
+    >>> [enlarged(layers.UpSampling2D(2, interpolation=how), [image], [])[0].size for how in ("nearest", "bilinear")]
+    [1, 2]
+    """
     sizes = layer.size if isinstance(layer.size, tuple) else (layer.size,)
     reach = REACH[getattr(layer, "interpolation", "nearest")]
     return _seen(on_image(layer, inputs[0]), [_enlarged(times, reach) for times in sizes])
@@ -407,7 +775,18 @@ def _enlarged(times, reach):
 
 
 def shifted(layer, inputs, outputs):
-    """Zeros around the border, or a border cut off, only move the first value."""
+    """Zeros around the border, or a border cut off, only move the first value.
+
+    Args:
+        layer, inputs, outputs: as for ``Rule``.
+
+    Returns:
+        The field of the outputs, or None.
+
+    >>> image = Traced((1, 8, 8, 3), (Span(axis=1), Span(axis=2)))
+    >>> shifted(layers.ZeroPadding2D(1), [image], [])[0][0]
+    (-1, -1)
+    """
     crops = hasattr(layer, "cropping")
     amounts = layer.cropping if crops else layer.padding
     pairs = amounts if isinstance(amounts[0], tuple) else (amounts,)
@@ -487,12 +866,11 @@ APPLICATIONS = _for_operations(pointwise, "LayerScale StochasticDepth CustomScal
 def register(layer, rule):
     """Teach ``cost`` a layer. Its subclasses are meant too, unless they have a ``call`` of their own.
 
-    For a layer that does nothing but call others, give ``inside`` as the first function: they are counted instead of
-    it; its subclasses are not meant.
-
     Args:
         layer: class.
-        rule: ``Rule`` of two functions, each of the layer, its inputs and its outputs (lists of ``Traced``).
+        rule: ``Rule`` of two functions, each of the layer, its inputs and its outputs (lists of ``Traced``). For a
+            layer that does nothing but call others, give ``inside`` as the first: they are counted instead of it; its
+            subclasses are not meant.
 
     Raises:
         ValueError: for what is no class of layers, or no rule.
@@ -513,7 +891,17 @@ def register(layer, rule):
 
 
 def find(operation):
-    """The rule for a layer's class, or for the one from which that has its ``call``; None where there is none."""
+    """The rule for a layer's class, or for the one from which that has its ``call``; None where there is none.
+
+    Args:
+        operation: layer, or operation of ``keras.ops``.
+
+    Returns:
+        A ``Rule``, or None.
+
+    >>> find(layers.Conv2D(8, 3)).macs is at_every_output
+    True
+    """
     name = type(operation).__name__
     if not isinstance(operation, layers.Layer):
         return OPERATIONS.get(name) if _keras.comes_from(operation, "ops") else None

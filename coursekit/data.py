@@ -31,7 +31,7 @@ class Dataset:
     """Images and labels, split for training and testing.
 
     Args:
-        name: str.
+        name: str, as for ``load``.
         class_names: tuple of str.
         x_train, x_test: float32 (images, height, width, channels) in [0, 1].
         y_train, y_test: int64 (images,), indices into ``class_names``.
@@ -60,10 +60,10 @@ def load(name):
     through ``keras.datasets``, which downloads them once.
 
     Args:
-        name: str.
+        name: str, one of these four.
 
     Returns:
-        Dataset.
+        A ``Dataset``.
 
     Raises:
         ValueError: for an unknown name or a corrupt file.
@@ -85,19 +85,20 @@ def load(name):
 
 
 def save(name, folder):
-    """Write a data set to ``folder/<name>.npz``, with its SHA-256 beside it, for computers without internet.
+    """Write data set ``name`` to ``folder/<name>.npz``, with its SHA-256 beside it, for computers without internet.
 
     A file that was there stays until the new one is complete.
 
     Args:
         name: as for ``load``.
-        folder: path.
+        folder: str or path; made where there is none.
 
     Returns:
         The file's path.
 
     Raises:
-        ValueError, FileNotFoundError: as ``load`` does.
+        ValueError: as ``load`` does.
+        FileNotFoundError: as ``load`` does.
     """
     if name not in CLASS_NAMES:
         raise ValueError(f"There is no data set {name!r}; choose one of {', '.join(CLASS_NAMES)}.")
@@ -119,14 +120,14 @@ def select_classes(dataset, classes):
     """Keep only some classes, renumbered from 0 in the order given.
 
     Args:
-        dataset: Dataset.
+        dataset: ``Dataset``.
         classes: class indices or names, each once.
 
     Returns:
-        Dataset.
+        A ``Dataset``.
 
     Raises:
-        ValueError: for a class that the data set does not have, or one named twice.
+        ValueError: for a class that the data set does not have, one named twice, or none.
 
     >>> select_classes(load("digits"), [7, 1]).class_names
     ('7', '1')
@@ -156,15 +157,15 @@ def few_shot(dataset, labels_per_class, seed):
     """Draw a small training set with the same number of labels for every class; the test set stays whole.
 
     Args:
-        dataset: Dataset.
+        dataset: ``Dataset``.
         labels_per_class: int, at least 1.
         seed: int; the same seed draws the same images, and a larger draw contains the smaller one.
 
     Returns:
-        Dataset whose training images are in random order.
+        A ``Dataset`` whose training images are in random order.
 
     Raises:
-        ValueError: where a class has fewer labels than asked for.
+        ValueError: where a class has fewer labels than asked for, or for a number that is not whole or below 1.
 
     >>> few_shot(load("digits"), 5, seed=0).x_train.shape
     (50, 28, 28, 1)
@@ -187,14 +188,14 @@ def hold_out(dataset, images_per_class):
     """Set training images aside, to choose settings on: the last so many of every class.
 
     Args:
-        dataset: Dataset.
-        images_per_class: int.
+        dataset: ``Dataset``.
+        images_per_class: int, at least 1.
 
     Returns:
-        Dataset without them, and a pair of them, images and labels.
+        A ``Dataset`` without them, and a pair of them, images and labels.
 
     Raises:
-        ValueError: where a class would have none left.
+        ValueError: where a class would have none left, or for a number that is not whole or below 1.
 
     >>> rest, (images, labels) = hold_out(load("digits"), 100)
     >>> len(rest.x_train), len(images)
@@ -217,11 +218,11 @@ def downsample(dataset, factor):
     """Make images smaller by averaging squares of ``factor`` by ``factor`` pixels.
 
     Args:
-        dataset: Dataset.
+        dataset: ``Dataset``.
         factor: int that divides height and width.
 
     Returns:
-        Dataset.
+        A ``Dataset``.
 
     Raises:
         ValueError: where it does not.
@@ -303,20 +304,23 @@ def _download(name):
 
 
 def sha256(path):
-    """The checksum of a file.
+    """The checksum of a file, a str of hexadecimal digits.
 
     Args:
-        path: pathlib.Path.
+        path: str or path.
 
     Returns:
-        str of hexadecimal digits.
+        A str of 64 digits.
+
+    >>> sha256(DIGITS) == DIGITS_SHA256
+    True
     """
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def main():
-    """The command ``python -m coursekit.data``, which puts data sets into a folder."""
+    """Save a data set as the command line says."""
     parser = argparse.ArgumentParser(prog="python -m coursekit.data", description="Save a data set for offline use.")
     parser.add_argument("name", choices=CLASS_NAMES)
     parser.add_argument("folder")

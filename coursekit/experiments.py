@@ -20,13 +20,13 @@ def sweep(run, *choices, seeds, name):
 
     Args:
         run: function of one value from each of ``choices``, then ``seed=``, to a dict of numbers.
-        choices: iterables.
+        *choices: iterables.
         seeds: ints.
-        name: str.
+        name: str, the label of the bar, and of what is kept.
 
     Returns:
-        dict from the combination (a tuple, or the value itself where there is one iterable) to a dict from the number's
-        name to float64 (seeds,).
+        A dict from the combination (a tuple, or the value itself where there is one iterable) to a dict from the
+        number's name to float64 (seeds,).
 
     Raises:
         ValueError: where a number's name is no string.
@@ -50,19 +50,23 @@ def sweep(run, *choices, seeds, name):
 def recorded_sweep(run, *choices, seeds, name, again):
     """A sweep that takes too long for every replay: read from the record ``name``, but for a few runs made again.
 
-    The runs that are made again take the place of the recorded ones. It prints one line, and another for every number
-    that is further from the recorded mean than chance allows. Where ``COURSEKIT_SWEEPS`` is set, the whole sweep runs,
-    as it has to for whoever changes the experiment, and ``make notebooks`` records it.
+    Prints one line, and another for every number that is further from the recorded mean than chance allows.
+
+    Where ``COURSEKIT_SWEEPS`` is set, the whole sweep runs, as it has to for whoever changes the experiment, and
+    ``make notebooks`` records it.
 
     Args:
-        run, choices, seeds, name: as for ``sweep``.
-        again: list of combinations, each as it is a key of the result; their runs with the first seed are made again.
+        run, seeds: as for ``sweep``.
+        *choices: as for ``sweep``.
+        name: str, of the record.
+        again: a list of combinations, each as it is a key of the result. Their runs with the first seed are made again
+            and take the place of the recorded ones.
 
     Returns:
-        As for ``sweep``.
+        As ``sweep`` does.
 
     Raises:
-        ValueError: where the record lacks a combination or has other seeds.
+        ValueError: where the record lacks a combination, has other seeds, or other numbers than a run.
     """
     if os.environ.get("COURSEKIT_SWEEPS"):
         results = sweep(run, *choices, seeds=seeds, name=name)
@@ -137,13 +141,18 @@ class _Results:
 
 
 def resume_path(file_name):
-    """Path of a file that an interrupted run leaves behind for the next.
+    """Path of a file that an interrupted run leaves behind for the next, or None where nothing is to be kept.
+
+    The file lies in the folder that ``COURSEKIT_RESUME`` names, in one for the profile, which is made.
 
     Args:
         file_name: str.
 
     Returns:
-        pathlib.Path, or None where nothing is to be kept.
+        A path, or None where ``COURSEKIT_RESUME`` is not set.
+
+    >>> resume_path("squares.jsonl") is None
+    True
     """
     folder = os.environ.get("COURSEKIT_RESUME")
     if not folder:
@@ -157,12 +166,15 @@ def bar(iterable=None, disable=False, **options):
     """A ``tqdm`` bar, silent where notebooks are executed without anybody watching.
 
     Args:
-        iterable: what to go through, if anything.
-        disable: bool, whether to show nothing.
-        options: as for ``tqdm``.
+        iterable: what it counts; None for a bar that is moved by ``update``.
+        disable: bool, for no bar.
+        **options: as for ``tqdm.auto.tqdm``.
 
     Returns:
-        A ``tqdm``.
+        The bar.
+
+    >>> list(bar(range(3)))
+    [0, 1, 2]
     """
     unwatched = "PYTEST_VERSION" in os.environ or "COURSEKIT_RECORD" in os.environ
     return tqdm(iterable, leave=False, delay=2, disable=disable or unwatched, **options)

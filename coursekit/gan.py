@@ -32,16 +32,18 @@ def generator(latent_dim, image_shape=(28, 28, 1), *, filters=(64, 32), weights=
         latent_dim: int, how many random numbers an image starts from.
         image_shape: (height, width, channels); every entry of ``filters`` halves height and width on the way down to
             the small map, which must come out even.
-        filters: ints, from the small map upward.
-        weights: None, or the path of a file of ``save_weights``.
-        name: str. The names of all layers begin with it.
+        filters: ints, the channels of the small map, then those of every transposed convolution but the last, which
+            makes the image.
+        weights: None, or path of a file of ``save_weights``.
+        name: str, of the model; the names of all layers begin with it.
 
     Returns:
-        A functional model from noise (batch, latent_dim) to images (batch, height, width, channels) in [0, 1], with
+        Functional model from noise (batch, latent_dim) to images (batch, height, width, channels) in [0, 1], with
         layers named ``dense1``, ``map1``, ``norm1``, ``relu1``, ``conv2``, ``norm2``, ``relu2``, ... ``images``.
 
     Raises:
-        ValueError: for a shape that cannot be halved so often, or weights of another network.
+        ValueError: for a shape that cannot be halved so often, a number out of range, or weights of another network.
+        FileNotFoundError: for weights that are no file.
 
     Source: Radford et al. 2016, section 3: no pooling, no dense layer on top, batch norm everywhere but at the output,
     ReLU, weights from a normal distribution of standard deviation 0.02. They scale images to [-1, 1] and end in tanh.
@@ -76,21 +78,21 @@ def generator(latent_dim, image_shape=(28, 28, 1), *, filters=(64, 32), weights=
 def discriminator(image_shape=(28, 28, 1), *, filters=(16, 32), weights=None, name=None):
     """DCGAN discriminator: strided convolutions that halve the image, then one logit.
 
-    The images are first brought to [-1, 1].
-
     Args:
-        image_shape, weights, name: as for ``generator``.
-        filters: ints, from the image downward.
+        image_shape: (height, width, channels), as for ``generator``.
+        filters: ints, the filters of each convolution, from the image on: as for ``generator``, the other way round.
+        weights, name: as for ``generator``.
 
     Returns:
-        A functional model from images in [0, 1] (batch, height, width, channels) to logits (batch, 1), with layers
-        named ``rescale``, ``conv1``, ``relu1``, ``conv2``, ``norm2``, ``relu2``, ... ``features``, ``logits``.
+        Functional model from images in [0, 1] (batch, height, width, channels) to logits (batch, 1), with layers named
+        ``rescale``, ``conv1``, ``relu1``, ``conv2``, ``norm2``, ``relu2``, ... ``features``, ``logits``.
 
     Raises:
         ValueError: as ``generator`` does.
+        FileNotFoundError: for weights that are no file.
 
     Source: Radford et al. 2016, section 3: strides in place of pooling, leaky ReLU with slope 0.2, batch norm
-    everywhere but at the input.
+    everywhere but at the input. The images are first brought to [-1, 1].
 
     >>> discriminator((32, 32, 3)).output.shape
     (None, 1)
@@ -128,10 +130,10 @@ class GAN(CustomStep, keras.Model):
         discriminator_steps: int k; every step trains the discriminator k times, each on its own part of the batch of
             real data, and then the generator once.
         seed: int, for the noise of the training.
-        options: as for ``keras.Model``.
+        **options: as for ``keras.Model``.
 
     Raises:
-        ValueError: for models that do not fit together.
+        ValueError: for models that do not fit together, an unknown noise, or a number out of range.
 
     Source: Goodfellow et al. 2014, algorithm 1.
 
@@ -161,19 +163,18 @@ class GAN(CustomStep, keras.Model):
         Where a network computes in float16, both optimizers scale their loss, as those of other Keras models do.
 
         Args:
-            d_optimizer, g_optimizer: two ``keras.optimizers.Optimizer``.
+            d_optimizer, g_optimizer: two ``keras.optimizers.Optimizer``, the discriminator's and the generator's.
             loss: the generator's, by name. ``"minimax"`` lowers log(1 - p), where p is the discriminator's probability
                 that a fake is real; ``"non_saturating"`` lowers -log(p), which has the same optimum and a stronger
                 gradient while the discriminator wins (Goodfellow et al. 2014, section 3).
             label_smoothing: float from 0 to less than 0.5; the discriminator aims at 1 - label_smoothing for real data
                 (Salimans et al. 2016, section 3.4).
-            options: as for ``keras.Model.compile``.
+            **options: as for ``keras.Model.compile``.
 
         Raises:
             ValueError: for an unknown loss, a smoothing out of range, or one optimizer for both.
         """
-        if loss not in LOSSES:
-            raise ValueError(f"loss is {loss!r}; it must be one of {', '.join(map(repr, LOSSES))}.")
+        require.choice("loss", loss, LOSSES)
         if not require.is_finite(label_smoothing) or not 0 <= label_smoothing < 0.5:
             raise ValueError(f"label_smoothing is {label_smoothing}; it must be from 0 to less than 0.5.")
         d_optimizer, g_optimizer = map(keras.optimizers.get, (d_optimizer, g_optimizer))
@@ -206,14 +207,14 @@ class GAN(CustomStep, keras.Model):
 
         Args:
             x: (examples, ...), or a ``tf.data.Dataset`` of batches, of which the first is looked at.
-            options: as for ``keras.Model.fit``.
+            **options: as for ``keras.Model.fit``, without labels and validation data.
 
         Returns:
             The ``History`` of ``d_loss``, ``g_loss`` and the discriminator's ``real_accuracy`` and ``fake_accuracy``.
 
         Raises:
-            ValueError: for data of another shape or range than the generator's output, too few of them, or options that
-                mean nothing to a GAN: labels and validation data.
+            ValueError: for an x of another kind, data of another shape or range than the generator's output, too few of
+                them, or options that mean nothing to a GAN: labels and validation data.
         """
         for name in ("y", "sample_weight", "validation_data", "validation_split"):
             if options.get(name) is not None:
@@ -241,13 +242,13 @@ class GAN(CustomStep, keras.Model):
         """Part 1, ``discriminator_steps`` times, then part 2.
 
         Args:
-            batch: real data (batch, ...), as ``fit`` hands it over.
+            batch: (batch, ...) of real data, alone or first in a tuple.
 
         Returns:
-            dict of tensors: the averages of the four numbers to watch.
+            The averages of the four numbers to watch, a dict of tensors by their names in the history of ``fit``.
 
         Raises:
-            ValueError: for a batch that is too small for so many discriminator steps.
+            ValueError: for a batch with fewer examples than ``discriminator_steps``, or as ``require_trainable`` does.
         """
         real = ops.cast(keras.utils.unpack_x_y_sample_weight(batch)[0], "float32")
         size = ops.shape(real)[0] // self.discriminator_steps
@@ -272,7 +273,10 @@ class GAN(CustomStep, keras.Model):
             real: (batch, ...).
 
         Returns:
-            dict of tensors, ``d_loss``, ``real_accuracy`` and ``fake_accuracy``.
+            A dict of tensors, ``d_loss``, ``real_accuracy`` and ``fake_accuracy``.
+
+        Raises:
+            ValueError: as ``require_trainable`` does.
         """
         self.require_trainable("discriminator")
         noise = self.draw_noise(ops.shape(real)[0])
@@ -296,7 +300,10 @@ class GAN(CustomStep, keras.Model):
             size: int, how many fakes.
 
         Returns:
-            dict of one tensor, ``g_loss``.
+            A dict of one tensor, ``g_loss``.
+
+        Raises:
+            ValueError: as ``require_trainable`` does, and for a size that is no whole number from 1.
         """
         self.require_trainable("generator")
         noise = self.draw_noise(size)
@@ -312,10 +319,10 @@ class GAN(CustomStep, keras.Model):
         """The next noise of the training.
 
         Args:
-            size: int, or a scalar tensor.
+            size: int, how many examples; a scalar tensor in a dataset of batches of any size.
 
         Returns:
-            A tensor (size, latent_dim).
+            Tensor (size, latent_dim).
 
         Raises:
             ValueError: for a size that is no whole number from 1.
@@ -344,13 +351,13 @@ class GAN(CustomStep, keras.Model):
         return super().make_train_function(force)
 
     def require_trainable(self, *names):
-        """Refuse to train networks that are frozen, or have changed since they were compiled.
+        """Refuse to train networks of those names if they are frozen, or have changed since they were compiled.
 
         Args:
-            names: ``"generator"``, ``"discriminator"``, or both.
+            *names: ``"generator"``, ``"discriminator"``, or both.
 
         Raises:
-            ValueError: which says what to do.
+            ValueError: for such a network, or a GAN that is not compiled.
         """
         if not self.compiled:
             raise ValueError("The GAN has no optimizers yet; compile it first.")
@@ -368,13 +375,13 @@ class GAN(CustomStep, keras.Model):
 
         Args:
             count: int, how many, 0 for none.
-            seed: int.
+            seed: int, for the noise.
 
         Returns:
             float32 (count, ...).
 
         Raises:
-            ValueError: for any other count or seed.
+            ValueError: for a count or a seed that is no such number.
 
         >>> GAN(generator(16), discriminator()).generate(3).shape
         (3, 28, 28, 1)
@@ -385,7 +392,15 @@ class GAN(CustomStep, keras.Model):
         return training.outputs(self.generator, noise)[:count].astype("float32")
 
     def save(self, *arguments, **options):
-        """Write the GAN to a file, as ``keras.Model.save`` does. Raises ValueError for a noise that it cannot keep."""
+        """Write the GAN to a file, as ``keras.Model.save`` does.
+
+        Args:
+            *arguments: as for ``keras.Model.save``.
+            **options: as for ``keras.Model.save``.
+
+        Raises:
+            ValueError: for a noise that it cannot keep.
+        """
         self.get_config()  # raises before Keras opens the file, which empties the one that was there
         return super().save(*arguments, **options)
 
@@ -441,7 +456,9 @@ class GAN(CustomStep, keras.Model):
             batch_size, examples: int, how many make a batch and how many an epoch; None where unknown.
 
         Raises:
-            ValueError: which says what to do.
+            ValueError: for no examples; data of another shape or range than the generator's output, or not finite; a
+                batch with fewer examples than ``discriminator_steps``; data on which float16 overflows; or noise of
+                another shape than was asked for.
         """
         if len(x) == 0:
             raise ValueError("There are no examples; training needs at least one batch of them.")
@@ -556,7 +573,7 @@ def generator_loss(on_fake, loss="non_saturating"):
     """The generator's loss: -log p of its fakes, or log(1 - p) for ``"minimax"``.
 
     Args:
-        on_fake: logits (batch, 1).
+        on_fake: logits (batch, 1), the discriminator's answers to fakes.
         loss: a name in ``LOSSES``.
 
     Returns:
@@ -565,6 +582,7 @@ def generator_loss(on_fake, loss="non_saturating"):
     >>> [round(float(generator_loss(ops.zeros((4, 1)), loss)), 4) for loss in LOSSES]
     [0.6931, -0.6931]
     """
+    require.choice("loss", loss, LOSSES)
     on_fake = _single(on_fake)
     return -ops.mean(ops.log_sigmoid(on_fake)) if loss == "non_saturating" else ops.mean(ops.log_sigmoid(-on_fake))
 

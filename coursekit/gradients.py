@@ -17,8 +17,8 @@ def value_and_grad(function, variables, *, keep=(), read=()):
         read: inside a ``CustomStep``, all variables of the model, which on JAX are not to be had otherwise.
 
     Returns:
-        What the function returns, and the list of gradients, backend tensors: zeros for a variable that the scalar does
-        not depend on.
+        What the function returns and the list of gradients, backend tensors. None for a variable that the scalar does
+        not depend on becomes zeros.
 
     Raises:
         ValueError: where the function returns no scalar.

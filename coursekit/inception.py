@@ -32,15 +32,15 @@ def inception_module(x, *, conv_1x1, reduce_3x3, conv_3x3, reduce_5x5, conv_5x5,
     """Inception module with dimension reductions: four branches side by side, concatenated along the channels.
 
     Args:
-        x: feature maps (batch, height, width, channels).
+        x: (batch, height, width, channels).
         conv_1x1, conv_3x3, conv_5x5: int, the filters of each size.
         reduce_3x3, reduce_5x5: int, the 1x1 filters before the larger ones.
         pool_proj: int, the 1x1 filters after the max-pooling.
-        normalize: function of ``name=`` to a layer, put between every convolution and its ReLU.
-        name: str. The layers' names begin with it; by default with ``inception_1``, ``inception_2``, ...
+        normalize: function of ``name=`` to a layer, put between every convolution and its ReLU; by default none.
+        name: str; the layers' names begin with it; by default with ``inception_1``, ``inception_2``, ...
 
     Returns:
-        Feature maps (batch, height, width, conv_1x1 + conv_3x3 + conv_5x5 + pool_proj).
+        (batch, height, width, conv_1x1 + conv_3x3 + conv_5x5 + pool_proj).
 
     Raises:
         ValueError: for an x of another rank, or filters that are no whole numbers above 0.
@@ -67,13 +67,12 @@ def inception_module(x, *, conv_1x1, reduce_3x3, conv_3x3, reduce_5x5, conv_5x5,
 def naive_inception_module(x, *, conv_1x1, conv_3x3, conv_5x5, normalize=None, name=None):
     """Inception module without reductions: three convolutions and a max-pooling of x itself, concatenated.
 
-    The pooling keeps all channels, so that the output has more than the input.
-
     Args:
         x, conv_1x1, conv_3x3, conv_5x5, normalize, name: as for ``inception_module``.
 
     Returns:
-        Feature maps (batch, height, width, conv_1x1 + conv_3x3 + conv_5x5 + channels).
+        (batch, height, width, conv_1x1 + conv_3x3 + conv_5x5 + channels). The pooling keeps all channels, so that the
+        output has more than the input.
 
     Raises:
         ValueError: as ``inception_module`` does.
@@ -98,10 +97,10 @@ def stacked_module(x, *, conv_1x1, conv_3x3, conv_5x5, normalize=None, name=None
 
     Args:
         x, conv_1x1, conv_3x3, conv_5x5, normalize: as for ``inception_module``.
-        name: str. The layers' names begin with it; by default with ``stack_1``, ``stack_2``, ...
+        name: str; the layers' names begin with it; by default with ``stack_1``, ``stack_2``, ...
 
     Returns:
-        Feature maps (batch, height, width, conv_5x5).
+        (batch, height, width, conv_5x5).
 
     Raises:
         ValueError: as ``inception_module`` does.
@@ -132,21 +131,24 @@ KINDS = {"reduced": inception_module, "naive": naive_inception_module, "stacked"
 def googlenet(input_shape=(224, 224, 3), num_classes=1000, *, auxiliary=False, weights=None, name=None):
     """GoogLeNet: three convolutions, nine Inception modules, global average pooling, one dense layer.
 
+    Layers are called ``conv1``, ``pool1``, ``norm1``, ``conv2_reduce``, ``conv2``, ``norm2``, ``pool2``,
+    ``inception_3a``, ... ``pool5``, ``dropout``, ``logits``.
+
     Args:
         input_shape: (height, width, channels), at least 33 pixels a side, or None for a side of any size; with
             auxiliary classifiers at least 65, and known.
-        num_classes: int.
-        auxiliary: bool, whether it has the two small classifiers that help to train the early layers.
-        weights: None, or the path of a file of ``save_weights``.
-        name: str. The names of all layers begin with it.
+        num_classes: int, how many logits the network answers.
+        auxiliary: bool, with the two small classifiers that help to train the early layers.
+        weights: None, or path of a file of ``save_weights``.
+        name: str, of the model; the names of all layers begin with it.
 
     Returns:
-        A functional model with 6,998,552 parameters by default, or a ``WithAuxiliaryHeads`` with 13,378,280. Both
-        answer logits (batch, num_classes). Layers are called ``conv1``, ``pool1``, ``norm1``, ``conv2_reduce``,
-        ``conv2``, ``norm2``, ``pool2``, ``inception_3a``, ... ``pool5``, ``dropout``, ``logits``.
+        Functional model, 6,998,552 parameters with the defaults; with auxiliary classifiers a ``WithAuxiliaryHeads``,
+        13,378,280. Both answer logits (batch, num_classes).
 
     Raises:
         ValueError: for an image too small, a number out of range, or weights of another network.
+        FileNotFoundError: for weights that are no file.
 
     Source: table 1, section 5 for the auxiliary classifiers. The local response normalization, which the table leaves
     out, stands where figure 3 has it. Its constants are not given there; these are AlexNet's.
@@ -184,20 +186,21 @@ def small_googlenet(
 
     Args:
         input_shape: (height, width, channels), or None for a side of any size where there are no auxiliary classifiers;
-            32 pixels become 16, 8 and 4 in the three stages of modules.
-        num_classes: int.
-        width_multiplier: float in (0, 1], times the paper's filters is what every convolution has.
+            32 pixels become 16, 8 and 4 in the three stages of modules. At least 8 pixels a side, with auxiliary
+            classifiers 25.
+        num_classes, auxiliary, weights, name: as for ``googlenet``.
+        width_multiplier: float greater than 0, at most 1, how many of the paper's filters every convolution has.
         kind: a name in ``KINDS``, the modules: ``"reduced"``, ``"naive"``, or ``"stacked"``.
         normalization: ``"batch"`` after every convolution, ``"lrn"`` where the paper has it, or None.
         modules: names in ``MODULES``, in their order.
-        auxiliary, weights, name: as for ``googlenet``.
-        dropout: float, the rate before the last layer.
+        dropout: float, the share of the features that the last layer does not see in training.
 
     Returns:
-        As for ``googlenet``.
+        As ``googlenet`` does.
 
     Raises:
         ValueError: for an image too small, an unknown name, a number out of range, or weights of another network.
+        FileNotFoundError: for weights that are no file.
 
     >>> model = small_googlenet((28, 28, 1), width_multiplier=0.125, modules=("3a", "4a", "5a"))
     >>> model.get_layer("inception_5a").output.shape
@@ -234,11 +237,11 @@ def scale_filters(filters, share, kind="reduced"):
 
     Args:
         filters: a value of ``MODULES``.
-        share: float.
+        share: float, of the filters.
         kind: a name in ``KINDS``; but for ``"reduced"``, only the three sizes are left.
 
     Returns:
-        dict from the name of a convolution to its filters.
+        A dict as in ``MODULES``, from the module's parameters to int.
 
     >>> scale_filters(MODULES["3a"], 1 / 8, "naive")
     {'conv_1x1': 8, 'conv_3x3': 16, 'conv_5x5': 4}
@@ -293,12 +296,13 @@ class WithAuxiliaryHeads(keras.Model):
     counts 0.3 times as much. Metrics, ``evaluate`` and ``predict`` are the classifier's alone. As a functional model,
     it is the classifier: its layers, and what is cut out of it, have no heads. ``network`` has them, and ``classifier``
     is a plain functional model without them, on the same weights: what you ship, and what ``keras.models.clone_model``
-    makes. It warns where it is called in training but by its own ``fit``: as a part of another model, its heads learn
-    nothing.
+    makes.
+
+    Warns where it is called in training but by its own ``fit``: as a part of another model, its heads learn nothing.
 
     Args:
         network: functional model from x to a list of logits, the classifier's first.
-        options: as for ``keras.Model``.
+        **options: as for ``keras.Model``.
 
     Raises:
         ValueError: for a network that is not functional, or has a single output.
@@ -323,7 +327,7 @@ class WithAuxiliaryHeads(keras.Model):
 
     @functools.cached_property
     def classifier(self):
-        """The functional model of the classifier alone, on the same weights."""
+        """A plain functional model without the further heads, on the same weights."""
         return keras.Model(self.input, self.outputs[0], name="classifier")
 
     def train_step(self, *arguments, **options):

@@ -20,11 +20,14 @@ def classifier(name):
         name: ``"digits"`` or ``"cifar10"``.
 
     Returns:
-        A functional model, one of the caller's own, from images in [0, 1] (batch, height, width, channels) to a pair:
-        features (batch, 64), what its last layer looks at, and logits (batch, 10), both float32.
+        Functional model, one of the caller's own, from images in [0, 1] (batch, height, width, channels) to a pair,
+        both float32. The pair is features (batch, 64), what its last layer looks at, and logits (batch, 10).
 
     Raises:
         ValueError: for another name, or a file that is not the one that was made.
+
+    >>> [output.shape for output in classifier("digits").outputs]
+    [(None, 64), (None, 10)]
     """
     require.choice("name", name, CLASSIFIERS)
     model = classifier_network(data.IMAGE_SHAPES[name])
@@ -41,10 +44,14 @@ def classifier_network(image_shape):
     It computes in float32 whatever the policy is: a measure must not hang on that.
 
     Args:
-        image_shape: (height, width, channels).
+        image_shape: (height, width, channels), at least 8 pixels a side.
 
     Returns:
-        A functional model with weights as drawn, of the outputs of ``classifier``.
+        Functional model from images (batch, height, width, channels) to a pair, features (batch, 64) and logits (batch,
+        10).
+
+    >>> classifier_network((32, 32, 3)).count_params()
+    73402
     """
     x = inputs = keras.Input(image_shape, dtype="float32")
     for number in (16, 32, 64):
@@ -99,7 +106,7 @@ def frechet_distance(features, others):
         features, others: (examples, dimensions).
 
     Returns:
-        float, 0 for equal means and covariances.
+        A float, 0 for equal means and covariances.
 
     Raises:
         ValueError: for sets of different dimensions, with fewer than two examples, or with a value that is not finite.
@@ -127,15 +134,15 @@ def frechet_distance(features, others):
 
 
 def class_coverage(classes, num_classes=10):
-    """How many classes occur, and how evenly.
+    """How many classes occur, and how evenly: a pair of int and float.
 
     Args:
         classes: int (examples,).
-        num_classes: int.
+        num_classes: int, how many classes there are.
 
     Returns:
-        int, the classes with at least a tenth of their even share; and float, the entropy of the classes' frequencies
-        in bits, log2(num_classes) where all are equally frequent.
+        The number of classes with at least a tenth of their even share, an int, and the entropy of the classes'
+        frequencies in bits, a float, which is log2(num_classes) where all are equally frequent.
 
     Raises:
         ValueError: for no classes, or one out of range.
@@ -154,19 +161,19 @@ def class_coverage(classes, num_classes=10):
 
 
 def nearest_neighbors(images, training_images):
-    """The training image nearest to each image, and how far it is.
+    """The training image nearest to each image: its index, int64 (images,), and its distance, float64 (images,).
 
     The distance is the root of the mean squared difference of the pixels. A generator that has learned its training
-    images by heart comes nearer to them than new images do. Where several are equally near, it is the first.
+    images by heart comes nearer to them than new images do.
 
     Args:
         images, training_images: (images, height, width, channels).
 
     Returns:
-        Indices, int64 (images,), and distances, float64 (images,).
+        The pair of indices and distances. Where several are equally near, it is the first.
 
     Raises:
-        ValueError: for no images, or images of different shapes, or scales.
+        ValueError: for no images, images of different shapes, or scales, or a value that is not finite.
 
     >>> training_images = np.stack([np.zeros((2, 2, 1)), np.full((2, 2, 1), 0.5)])
     >>> index, distance = nearest_neighbors(np.ones((1, 2, 2, 1)), training_images)

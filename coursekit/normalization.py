@@ -16,9 +16,9 @@ class LocalResponseNormalization(layers.Layer):
     Nothing is learned: the layer has no weights. The sum takes the value itself in, and its neighbors on both sides. It
     is taken in float32 at least: the square of 256 overflows float16.
 
-    x is (batch, ..., channels) of any rank from 2 across channels, (batch, height, width, channels) across pixels, or
-    with the channels at axis 1 where data_format says so. All sizes but the number of channels may be unknown. The
-    output has the same shape.
+    The input x is (batch, ..., channels) of any rank from 2 across channels, (batch, height, width, channels) across
+    pixels, or has its channels at axis 1 where ``data_format`` is ``"channels_first"``. All sizes but the number of
+    channels may be unknown. The output has the same shape.
 
     The names are those of ``tf.nn.local_response_normalization``, whose defaults are others. As there and in the paper,
     ``alpha`` multiplies the sum. ``torch.nn.LocalResponseNorm(size, alpha, beta, k)`` divides it by the size of the
@@ -26,15 +26,15 @@ class LocalResponseNormalization(layers.Layer):
     channels come first.
 
     Args:
-        depth_radius: int, from 0: how many neighbors on each side.
-        bias: float, above 0.
-        alpha: float, from 0.
-        beta: float, from 0.
+        depth_radius: int from 0, how many neighbors there are on each side.
+        bias: float greater than 0, what is added to the sum.
+        alpha: float from 0, what the sum of the squares is multiplied by.
+        beta: float from 0, the exponent.
         across: ``"channels"``, AlexNet's layer: the ``depth_radius`` channels before and after, at the same pixel;
             fewer at the first and the last channel. Or ``"pixels"``: a square window of ``2 * depth_radius + 1`` pixels
             a side in the same feature map, with zeros around the border.
-        data_format: ``"channels_last"`` or ``"channels_first"``, by default Keras's own.
-        layer_options: as for ``keras.layers.Layer``.
+        data_format: ``"channels_last"`` or ``"channels_first"``; by default Keras's own.
+        **layer_options: as for ``keras.layers.Layer``.
 
     Raises:
         ValueError: for a parameter out of range, another rank or an unknown number of channels.
@@ -129,24 +129,25 @@ class BatchNormalization(layers.Layer):
     """Give every feature mean 0 and variance 1 over the batch, then a learned scale and shift.
 
     In training the mean and the (biased) variance are those of the batch, over all axes but ``axis`` and without what a
-    mask leaves out (its shape is that of x but for the last axis); the moving averages follow as ``moving = momentum *
-    moving + (1 - momentum) * batch``. In inference, or with ``trainable = False``, the moving averages take their
-    place, and keep still. PyTorch counts momentum the other way round: its 0.1 is 0.9 here. Its moving variance is also
-    the unbiased one, like the paper's; this layer's is biased, as Keras's.
+    mask leaves out (its shape is that of x but for the last axis); the moving averages follow as
+    ``moving = momentum * moving + (1 - momentum) * batch``. In inference, or with ``trainable = False``, the moving
+    averages take their place, and keep still. PyTorch counts momentum the other way
+    round: its 0.1 is 0.9 here. Its moving variance is also the unbiased one, like the paper's; this layer's is biased,
+    as Keras's.
 
-    x may have any rank; the size of ``axis``, the features, must be known. The output has the same shape. float16 and
-    bfloat16 are computed in float32. The weights, in order: gamma, beta, moving mean, moving variance, (features,)
-    each.
+    The input x may have any rank; the size of ``axis``, the features, must be known. The output has the same shape.
+    float16 and bfloat16 are computed in float32. The weights, in order: gamma, beta, moving mean, moving variance,
+    (features,) each.
 
     A single value per feature, as in a batch of one vector, is its own mean: in training the output is beta whatever
     the input, no gradient reaches the input or gamma, and the moving variance decays towards 0. Keras does the same up
     to rounding, without a warning; PyTorch raises an error.
 
     Args:
-        axis: int, that of the features.
-        momentum: float in [0, 1].
-        epsilon: float, from 0, added to the variance.
-        layer_options: as for ``keras.layers.Layer``.
+        axis: int, the axis of the features.
+        momentum: float from 0, which keeps the last batch, to 1; the share of the moving averages that a step keeps.
+        epsilon: float from 0, what is added to the variance.
+        **layer_options: as for ``keras.layers.Layer``.
 
     Raises:
         ValueError: for a parameter out of range, an axis that x does not have or whose size is unknown.
@@ -241,19 +242,21 @@ def alexnet(input_shape=(227, 227, 3), num_classes=1000, *, normalization="lrn",
     Args:
         input_shape: (height, width, channels), at least 67 pixels a side; the paper says 224, but its layers fit
             together only with 227.
-        num_classes: int.
-        normalization: ``"lrn"``, the paper's; ``"batch"``, batch norm in the same two places; or None.
-        groups: 1 or 2.
-        weights: None, or the path of a file of ``save_weights``.
-        name: str. The names of all layers begin with it.
+        num_classes: int, how many logits the network answers.
+        normalization: ``"lrn"``, the paper's; ``"batch"``, batch norm in the same two places; None; or a function of
+            ``name=`` that returns a layer.
+        groups: 1 or 2, the groups of conv2, conv4 and conv5.
+        weights: None, or path of a file of ``save_weights``.
+        name: str, of the model; the names of all layers begin with it.
 
     Returns:
-        A functional model from images to logits (batch, num_classes), with layers named ``conv1``, ``act1``, ``norm1``,
+        Functional model from images to logits (batch, num_classes), with layers named ``conv1``, ``act1``, ``norm1``,
         ``pool1``, ... ``features``, ``fc6``, ``act6``, ``dropout6``, ... ``logits``.
 
     Raises:
         ValueError: for an unknown normalization, an image too small, a number out of range, or weights of another
             network.
+        FileNotFoundError: for weights that are no file.
 
     Source: Krizhevsky et al. 2012, section 3.5 and figure 2; dropout section 4.2. Layers start as Keras's do, not from
     the constants of section 5.
@@ -307,23 +310,24 @@ def small_alexnet(
 
     Args:
         input_shape: (height, width, channels); every pooling halves the image, rounded up.
-        num_classes: int.
+        num_classes: int, how many logits the network answers.
         normalization: ``"lrn"``, ``"batch"``, None, or a function of ``name=`` that returns a layer,
             ``functools.partial(LocalResponseNormalization, alpha=0.01)`` for instance.
-        filters: ints, one for each convolution.
-        kernel_size: int, of all convolutions.
-        where: whether the normalization comes ``"before"`` or ``"after"`` the activation.
+        filters: ints, the filters of each convolution.
+        kernel_size: int, pixels a side of every convolution's window.
+        where: the normalization comes ``"before"`` or ``"after"`` the activation.
         activation: name or function.
         normalized_layers: the numbers of the convolutions to normalize, from 1; by default all of them.
         dropout: float, the share of the features that the last layer does not see in training.
         weights, name: as for ``alexnet``.
 
     Returns:
-        A functional model from images to logits (batch, num_classes), with layers named ``conv1``, ``act1``, ``norm1``,
+        Functional model from images to logits (batch, num_classes), with layers named ``conv1``, ``act1``, ``norm1``,
         ``pool1``, ... ``features``, ``dropout``, ``logits``. Without normalization or dropout, the layer is not there.
 
     Raises:
         ValueError: for an unknown name, a number out of range, or weights of another network.
+        FileNotFoundError: for weights that are no file.
 
     Source: the four-layer network of Krizhevsky et al. 2012, section 3.3, is in this family.
 

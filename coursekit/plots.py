@@ -24,14 +24,17 @@ def show(figure, alt):
     """Turn a matplotlib figure into an image with alternative text, and close it.
 
     Args:
-        figure: ``matplotlib.figure.Figure``.
+        figure: matplotlib figure.
         alt: str, what the figure shows, for those who do not see it.
 
     Returns:
-        An ``IPython.display.Image``: make it the last line of a cell.
+        An ``IPython.display.Image``; make it the last line of a cell.
 
     Raises:
         ValueError: for an empty text.
+
+    >>> show(plt.figure(), "Nothing yet.").alt
+    'Nothing yet.'
     """
     if not alt.strip():
         raise ValueError("alt is empty; say in a sentence what the figure shows.")
@@ -49,15 +52,15 @@ def curves(x, series, *, alt, xlabel, ylabel, title="", categorical=False, ylim=
         x: sequence (points,).
         series: dict from name to array (points, seeds), or (points,) for a single run.
         alt: str, what the figure shows; the means are added to it.
-        xlabel, ylabel, title: str.
-        categorical: bool, whether to space the points evenly and write x under them.
-        ylim: pair of floats, the ends of the vertical axis; by default as matplotlib chooses.
+        xlabel, ylabel, title: str, what is written at the axes and above.
+        categorical: bool; space the points evenly and write x under them.
+        ylim: pair, the ends of the vertical axis; by default they fit the curves.
 
     Returns:
-        As for ``show``.
+        What ``show`` returns.
 
     Raises:
-        ValueError: for no series, or one that does not have one row for each x.
+        ValueError: for no series, one that does not have one row for each x, or an empty ``alt``.
 
     >>> curves([1, 2], {"frozen": [[0.7, 0.8], [0.8, 0.9]]}, alt="Rising.", xlabel="labels", ylabel="accuracy").format
     'png'
@@ -91,10 +94,10 @@ def dots(rows, names, xlabel):
     Args:
         rows: iterable of (seeds,) arrays.
         names: sequence of str, as many.
-        xlabel: str.
+        xlabel: str, what is written at the horizontal axis.
 
     Returns:
-        A matplotlib figure, to which more can be added before ``show``: row number k is at y = -k.
+        A matplotlib figure, to which more can be added before ``show``. Row number k is at y = -k.
 
     Raises:
         ValueError: where rows and names differ in number.
@@ -130,15 +133,19 @@ def image_grid(images, *, alt, titles=None, columns=10):
 
     Args:
         images: (images, height, width, 1 or 3) in [0, 1].
-        alt: as for ``show``.
+        alt: str, what the figure shows.
         titles: a sequence of str, one an image.
-        columns: int, images in a row.
+        columns: int, images a row.
 
     Returns:
-        As for ``show``.
+        What ``show`` returns.
 
     Raises:
-        ValueError: where images and titles differ in number, there are no images, or they have another shape.
+        ValueError: where images and titles differ in number, there are no images, they have another shape, or
+            ``alt`` is empty.
+
+    >>> image_grid(np.zeros((2, 4, 4, 1)), alt="Two black squares.", columns=2).format
+    'png'
     """
     if len(images) == 0:
         raise ValueError("There is no image to draw.")

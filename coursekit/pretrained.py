@@ -62,15 +62,20 @@ def assign(model, arrays, source):
     """Give a model arrays as weights, if they fit.
 
     Args:
-        model: functional model.
-        arrays: list, in the order of ``model.weights``.
-        source: str, what an error calls them.
+        model: built model.
+        arrays: list of arrays, in the order of ``model.weights``.
+        source: str, what the message of a ValueError calls them.
 
     Returns:
         The model.
 
     Raises:
-        ValueError: where they do not fit; the model then stays as it was.
+        ValueError: for weights of another network; the model then stays as it was.
+
+    >>> import keras
+    >>> model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
+    >>> assign(model, [np.ones((2, 1)), np.zeros(1)], "of ones").count_params()
+    3
     """
     shapes = [tuple(array.shape) for array in arrays]
     wanted = [tuple(variable.shape) for variable in model.weights]
@@ -87,6 +92,9 @@ def shipped(name):
 
     Args:
         name: a key of ``SHIPPED``.
+
+    Returns:
+        A list of float32 arrays, in the order of the model's weights.
 
     Raises:
         ValueError: for a file that is not the one that was made.

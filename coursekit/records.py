@@ -15,14 +15,17 @@ FOLDER = pathlib.Path(__file__).parent / "records"
 
 
 def read(name, profile=None):
-    """Return the record of a name.
+    """Return the record ``name`` of a profile, a dict, or None where there is none.
 
     Args:
-        name: str.
-        profile: ``"quick"`` or ``"full"``; by default this session's.
+        name: str, of the file without its ending.
+        profile: ``"quick"`` or ``"full"``; this session's by default.
 
     Returns:
-        dict, or None where there is none.
+        A dict, or None.
+
+    Raises:
+        ValueError: where the session has an unknown profile.
 
     >>> read("no-such-claim") is None
     True
@@ -32,7 +35,14 @@ def read(name, profile=None):
 
 
 def read_all():
-    """Return all records, a dict from (profile, name) to record."""
+    """Return all records.
+
+    Returns:
+        A dict from (profile, name) to record.
+
+    >>> ("quick", "transfer") in read_all()
+    True
+    """
     return {
         (path.parent.name, path.stem): json.loads(path.read_text("utf-8")) for path in sorted(FOLDER.glob("*/*.json"))
     }
@@ -41,13 +51,12 @@ def read_all():
 def write(name, record, run=None):
     """Write a record, with the profile, backend, device, versions and date of its run under ``"run"``.
 
-    It does nothing unless ``COURSEKIT_RECORD`` is set. A record whose numbers are those on file keeps its file and
-    date.
+    Does nothing unless ``COURSEKIT_RECORD`` is set. A record whose numbers are those on file keeps its file and date.
 
     Args:
-        name: str.
-        record: dict of numbers, texts, arrays, and lists and dicts of them; numbers are kept to six digits.
-        run: the ``"run"`` of the record that the numbers were read from; by default this session's.
+        name: str, of the file without its ending.
+        record: dict of what JSON has, and of arrays; numbers are kept to six digits.
+        run: those of the record that the numbers were read from; by default this session's.
     """
     if "COURSEKIT_RECORD" not in os.environ:
         return

@@ -18,14 +18,14 @@ def plain_unit(x, filters, strides=1, *, weight_decay=0.0, name=None):
     """The standard module of two layers: batch norm, ReLU and a 3x3 convolution, twice.
 
     Args:
-        x: feature maps (batch, height, width, channels).
-        filters: int.
+        x: (batch, height, width, channels).
+        filters: int, of both convolutions.
         strides: int, of the first convolution.
         weight_decay: float, for the kernels: half the sum of their squares, times this, is added to the loss.
-        name: str. The layers' names begin with it; by default with ``unit_1``, ``unit_2``, ...
+        name: str; the layers' names begin with it; by default with ``unit_1``, ``unit_2``, ...
 
     Returns:
-        Feature maps (batch, ceil(height / strides), ceil(width / strides), filters).
+        (batch, ceil(height / strides), ceil(width / strides), filters).
 
     Raises:
         ValueError: for an x of another rank, or a number out of range.
@@ -54,21 +54,23 @@ def residual_unit(
 ):
     """Pre-activation residual unit: the layers of ``plain_unit``, and x is added to what they answer.
 
-    Where the channels change, x cannot be added as it is, and ``shortcut`` says what is added in its place. Where only
-    the strides change the shape, x is subsampled.
+    Where the channels change, x cannot be added as it is. Where only the strides change the shape, x is subsampled.
 
     Args:
-        x, filters, strides, weight_decay, name: as for ``plain_unit``.
-        shortcut: ``"projection"`` adds a 1x1 convolution of the activated x, ``"zero_padding"`` x and, for the channels
-            that are missing, zeros, half of them before and half after.
-        zero_residual: bool, whether to begin with a last kernel of zeros, so that the new unit is its shortcut.
+        x, filters, strides: as for ``plain_unit``.
+        shortcut: what is added where the channels change. ``"projection"`` adds a 1x1 convolution of the activated x
+            instead, ``"zero_padding"`` x and, for the channels that are missing, zeros, half of them before and half
+            after.
+        zero_residual: bool; begin with a last kernel of zeros, so that the new unit is its shortcut.
         drop_rate: float, the share of examples for which training leaves the residual out (stochastic depth).
+        weight_decay, name: as for ``plain_unit``.
 
     Returns:
-        As for ``plain_unit``.
+        (batch, ceil(height / strides), ceil(width / strides), filters).
 
     Raises:
-        ValueError: for an x of another rank, another shortcut, or a number out of range.
+        ValueError: for an x of another rank, another shortcut, a number out of range, or fewer filters than channels
+            with ``"zero_padding"``.
 
     Sources: He et al. 2016b, figure 1(b); He et al. 2016a, section 3.3, for the shortcuts; Huang et al. 2016 for
     stochastic depth.
@@ -100,10 +102,13 @@ def bottleneck_unit(
     """Pre-activation residual unit of three convolutions: 1x1 to so many filters, 3x3, and 1x1 to four times as many.
 
     Args:
-        x, filters, strides, shortcut, zero_residual, drop_rate, weight_decay, name: as for ``residual_unit``.
+        x: (batch, height, width, channels).
+        filters: int, of the first two convolutions.
+        strides: int, of the 3x3 convolution.
+        shortcut, zero_residual, drop_rate, weight_decay, name: as for ``residual_unit``.
 
     Returns:
-        Feature maps (batch, ceil(height / strides), ceil(width / strides), 4 * filters).
+        (batch, ceil(height / strides), ceil(width / strides), 4 * filters).
 
     Raises:
         ValueError: as ``residual_unit`` does.
@@ -140,13 +145,13 @@ def post_activation_unit(
     The projection has a batch norm of its own.
 
     Args:
-        x, filters, strides, shortcut, drop_rate, weight_decay, name: as for ``residual_unit``.
-        zero_residual: bool, whether to begin with a last batch norm whose gamma is 0. (In ``residual_unit`` that would
-            never train: behind a gamma and a beta of 0 stands a ReLU, whose derivative at 0 is 0. So it is the kernel
-            there.)
+        x, filters, strides, shortcut: as for ``residual_unit``.
+        zero_residual: bool; begin with a last batch norm whose gamma is 0. (In ``residual_unit`` that would never
+            train: behind a gamma and a beta of 0 stands a ReLU, whose derivative at 0 is 0. So it is the kernel there.)
+        drop_rate, weight_decay, name: as for ``residual_unit``.
 
     Returns:
-        As for ``residual_unit``.
+        As ``residual_unit`` does.
 
     Raises:
         ValueError: as ``residual_unit`` does.
@@ -248,27 +253,28 @@ def resnet(
 ):
     """Residual network for small images: a convolution, three stages of n units, global average pooling, a dense layer.
 
-    The default shortcut has no parameters, so that the network has exactly those of ``plain``.
+    The default shortcut has no parameters, so that the network has exactly those of ``plain``. Layers are called
+    ``stem``, ``stage1_unit1_1_norm``, ``stage1_unit1_1_conv``, ... ``stage1_unit1_add``, ... ``pool``, ``logits``.
 
     Args:
         input_shape: (height, width, channels), at least 4 pixels a side, or None for a side of any size.
-        num_classes: int.
+        num_classes: int, how many logits the network answers.
         depth: int, 6n + 2, the layers with weights on the longest way.
         filters: int, of the first stage; each of the next has twice as many, at half the pixels a side.
         unit: a name in ``UNITS``.
         shortcut, zero_residual, weight_decay: as for the units.
         drop_rate: float, that of the last unit; it grows in proportion from the first.
-        weights: None; the path of a file of ``save_weights``; or ``"cifar10"``, with all else as by default and images
-            in [0, 1], for those that ``tools/train_cifar10.py`` trained on JPEG copies of CIFAR-10: test accuracy .865.
-        name: str. The names of all layers begin with it.
+        weights: None; path of a file of ``save_weights``; or ``"cifar10"``, with all else as by default and images in
+            [0, 1], for those that ``tools/train_cifar10.py`` trained on JPEG copies of CIFAR-10: test accuracy .865.
+        name: str, of the model; the names of all layers begin with it.
 
     Returns:
-        A functional model that answers logits (batch, num_classes). Layers are called ``stem``,
-        ``stage1_unit1_1_norm``, ``stage1_unit1_1_conv``, ... ``stage1_unit1_add``, ... ``pool``, ``logits``.
+        Functional model that answers logits (batch, num_classes).
 
     Raises:
-        ValueError: for another depth, an image too small, an unknown name, a number out of range, or weights of another
+        ValueError: for another depth, an image too small, an unknown name, a number out of range, weights of another
             network.
+        FileNotFoundError: for weights that are neither known nor a file.
 
     Sources: He et al. 2016a, section 4.2; He et al. 2016b; Huang et al. 2016, section 3, for the rates.
 
@@ -291,15 +297,18 @@ def resnet(
 def plain(input_shape=(32, 32, 3), num_classes=10, *, depth=20, filters=16, weight_decay=0.0, weights=None, name=None):
     """The network of ``resnet`` without shortcuts: the same layers with as many parameters, of ``plain_unit``.
 
+    The names of the layers are as in ``resnet``.
+
     Args:
         input_shape, num_classes, depth, filters, weight_decay, name: as for ``resnet``.
-        weights: None, or the path of a file of ``save_weights``.
+        weights: None, or path of a file.
 
     Returns:
-        As for ``resnet``, layers' names included.
+        As ``resnet`` does.
 
     Raises:
         ValueError: as ``resnet`` does.
+        FileNotFoundError: for weights that are no file.
 
     >>> plain().count_params() == resnet().count_params()
     True
@@ -368,22 +377,24 @@ def resnet_v2(
 ):
     """ResNet for large images, with pre-activation: 50, 101 and 152 are layer by layer those of ``keras.applications``.
 
-    As there, it is the last unit of a stage that halves the image.
+    As in ``keras.applications``, it is the last unit of a stage that halves the image. Layers are named as in
+    ``resnet``.
 
     Args:
         input_shape: (height, width, channels), at least 32 pixels a side, or None for a side of any size.
-        num_classes: int.
+        num_classes: int, how many logits the network answers.
         depth: 18, 34, 50, 101 or 152.
         zero_residual, drop_rate, weight_decay: as for ``resnet``.
-        weights: None; the path of a file of ``save_weights``; or ``"imagenet"``, with 3 channels and 1000 classes, for
+        weights: None; path of a file of ``save_weights``; or ``"imagenet"``, with 3 channels and 1000 classes, for
             those of ``keras.applications``, which are downloaded; for images in [-1, 1].
-        name: str. The names of all layers begin with it.
+        name: str, of the model; the names of all layers begin with it.
 
     Returns:
-        A functional model that answers logits (batch, num_classes). Layers are named as in ``resnet``.
+        Functional model that answers logits (batch, num_classes).
 
     Raises:
         ValueError: for another depth, an image too small, a number out of range, or weights of another network.
+        FileNotFoundError: for weights that are neither known nor a file.
 
     Sources: He et al. 2016a, table 1; He et al. 2016b.
 
@@ -419,13 +430,13 @@ def resnet_v2(
 
 
 def unit_names(model):
-    """The names of a network's units, from the input to the output.
+    """The names of a network's units, from the input to the output, a list.
 
     Args:
-        model: of any function of this module.
+        model: of ``resnet``, ``plain`` or ``resnet_v2``.
 
     Returns:
-        list of str.
+        A list of str.
 
     >>> unit_names(resnet(depth=8))
     ['stage1_unit1', 'stage2_unit1', 'stage3_unit1']
@@ -438,17 +449,17 @@ def unit_names(model):
 def delete_units(model, *missing):
     """Return a model without some of its units, on the same weights.
 
-    Of a residual unit the shortcut stays. A plain unit is bypassed.
-
     Args:
         model: of any function of this module.
-        missing: names of units, such as ``"stage2_unit3"``.
+        *missing: names of units, such as ``"stage2_unit3"``. Of a residual unit the shortcut stays. A plain unit is
+            bypassed.
 
     Returns:
-        A functional model.
+        Functional model.
 
     Raises:
-        ValueError: for a name that the model does not have, and for a plain unit that changes the shape.
+        ValueError: for a name that the model does not have, a model of others, and for a plain unit that changes the
+            shape.
 
     Source: Veit et al. 2016, section 4.1.
 

@@ -17,6 +17,9 @@ PROFILES = ("quick", "full")
 def profile():
     """Return the profile of this session, ``"quick"`` or ``"full"``, from ``COURSEKIT_PROFILE``.
 
+    Returns:
+        str, ``"quick"`` where the environment variable is not set.
+
     Raises:
         ValueError: for any other name.
 
@@ -72,10 +75,14 @@ def load_backend(seed):
     """What ``setup`` does, in silence.
 
     Args:
-        seed: as for ``setup``.
+        seed: int, as for ``setup``.
 
     Returns:
-        As for ``describe``.
+        What ``describe`` returns.
+
+    Raises:
+        ValueError: for an unknown profile.
+        ModuleNotFoundError: where no Keras backend is installed.
     """
     profile()  # complain before the slow import
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "1")  # no information, but warnings, after start-up too
@@ -114,7 +121,17 @@ def _freeze_imports():
 
 
 def describe():
-    """Return where this session runs: a dict of ``profile``, ``backend``, ``device`` and ``versions`` by name."""
+    """Return where this session runs.
+
+    Returns:
+        A dict of ``profile``, ``backend``, ``device`` and ``versions`` by name.
+
+    Raises:
+        ValueError: for an unknown profile.
+
+    >>> sorted(describe())
+    ['backend', 'device', 'profile', 'versions']
+    """
     import keras
 
     backend = keras.backend.backend()

@@ -28,6 +28,9 @@ def compile_classifier(model, learning_rate=1e-3, optimizer=None):
 
     Returns:
         The model.
+
+    >>> compile_classifier(keras.Sequential([keras.Input((4,)), keras.layers.Dense(3)])).loss.name
+    'sparse_categorical_crossentropy'
     """
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     return _compile(model, learning_rate, optimizer, loss, ["accuracy"])
@@ -41,6 +44,9 @@ def compile_regressor(model, learning_rate=1e-3, optimizer=None):
 
     Returns:
         The model.
+
+    >>> compile_regressor(keras.Sequential([keras.Input((4,)), keras.layers.Dense(1)])).loss.name
+    'mean_squared_error'
     """
     return _compile(model, learning_rate, optimizer, keras.losses.MeanSquaredError(), [])
 
@@ -54,7 +60,14 @@ def _compile(model, learning_rate, optimizer, loss, metrics):
 
 
 def compile_options():
-    """What ``keras.Model.compile`` is given so that a small model trains fast, a dict."""
+    """What ``keras.Model.compile`` is given so that a small model trains fast, a dict.
+
+    Returns:
+        A dict of ``jit_compile`` and ``steps_per_execution``.
+
+    >>> sorted(compile_options())
+    ['jit_compile', 'steps_per_execution']
+    """
     # On a CPU, TensorFlow's XLA compiles a small model for longer than it trains it. JAX cannot do without.
     jit_compile = False if keras.backend.backend() == "tensorflow" else "auto"
     steps = 1 if keras.backend.backend() == "torch" else STEPS_PER_EXECUTION  # more than one, Keras refuses there
@@ -65,7 +78,7 @@ def remember_start(model):
     """Keep the state of a compiled model's optimizer, to which ``restart`` goes back.
 
     Args:
-        model: compiled and built.
+        model: compiled Keras model, built.
     """
     model.optimizer.build(model.trainable_variables)
     _optimizer_starts[model.optimizer] = [
@@ -89,21 +102,23 @@ def fit(
 ):
     """Fit a compiled model, with a progress bar where it takes longer than a moment.
 
+    A fit that has a ``description`` keeps its weights where the environment variable ``COURSEKIT_RESUME`` names a
+    folder, as ``sweep`` does; the next run loads them and returns an empty history.
+
     Args:
-        model: Keras model.
+        model: compiled Keras model.
         x: (images, ...).
         y: (images, ...), or None for a model that learns from images alone.
         epochs: int.
         seed: int, or a tuple of them, decides the order of the images, on every backend alike, and what layers such as
             dropout draw.
-        batch_size: int.
+        batch_size: int, images a step.
         images_per_epoch: int; every epoch repeats, or cuts, the training set to so many, so that runs on training sets
-            of different size take equally many steps.
+            of different size take equally many steps. By default as many as there are.
         validation_data: pair of images and labels, measured after every epoch.
         callbacks: list of ``keras.callbacks.Callback``, as for ``model.fit``.
         progress: function called with the fraction done, every so many steps, instead of the bar.
-        description: str, the label of the bar. A fit that has one keeps its weights where ``COURSEKIT_RESUME`` names a
-            folder, as ``experiments.sweep`` does; the next run loads them and returns an empty history.
+        description: str, the label of the bar.
 
     Returns:
         The history, a dict from ``"loss"``, ``"accuracy"``, ``"val_loss"`` ... to float64 (epochs,).
@@ -223,13 +238,16 @@ def _seed_layers(model, seed):
 
 
 def random_states(model):
-    """The variables in which a model's random numbers have got so far.
+    """The variables in which a model's random numbers have got so far, a list.
 
     Args:
         model: Keras model.
 
     Returns:
-        list of variables.
+        A list of ``keras.Variable``, one for each seed generator.
+
+    >>> len(random_states(keras.Sequential([keras.Input((4,)), keras.layers.Dropout(0.5)])))
+    1
     """
     return [variable for variable in model.variables if variable.name == "seed_generator_state"]
 
@@ -246,6 +264,9 @@ def outputs(model, x, batch_size=None):
 
     Returns:
         An array (examples, ...), or as many as the model has outputs.
+
+    >>> outputs(keras.Sequential([keras.Input((4,)), keras.layers.Dense(3)]), np.zeros((5, 4))).shape
+    (5, 3)
     """
     batch_size = batch_size or min(500, max(1, NUMBERS_AT_ONCE // max(1, _numbers(model))))
     starts = range(0, max(1, len(x)), batch_size)  # where there are no examples, the answer is empty and has its shape
@@ -263,19 +284,22 @@ def _numbers(model):
 
 
 def accuracy(model, x, y, batch_size=None):
-    """Share of images that a model of logits puts into their class.
+    """Share of images that a model of logits puts into their class, a float.
 
     Args:
-        model: Keras model.
+        model: Keras model that answers logits (images, classes).
         x: (images, ...).
-        y: int (images,).
+        y: whole numbers (images,).
         batch_size: as for ``outputs``.
 
     Returns:
-        float in [0, 1].
+        A float from 0 to 1.
 
     Raises:
         ValueError: where there are no images, or not one label for each.
+
+    >>> accuracy(keras.Sequential([keras.Input((2,)), keras.layers.Identity()]), np.eye(2), [0, 0])
+    0.5
     """
     if len(x) == 0 or len(x) != np.size(y):
         raise ValueError(
@@ -296,6 +320,11 @@ def restart(model, weights, learning_rate=None):
 
     Raises:
         ValueError: for any other model, or one that is not built yet.
+
+    >>> model = compile_regressor(keras.Sequential([keras.Input((4,)), keras.layers.Dense(1)]))
+    >>> restart(model, model.get_weights(), learning_rate=0.5)
+    >>> float(model.optimizer.learning_rate)
+    0.5
     """
     if getattr(model, "optimizer", None) not in _optimizer_starts:
         raise ValueError(f"{model.name} cannot be restarted; compile it with training.compile_classifier first.")

@@ -27,22 +27,24 @@ def convnet(input_shape=(32, 32, 3), num_classes=10, *, filters=(16, 32, 64), we
     """Plain convolutional network: convolution, batch norm and ReLU, once for each entry of ``filters``.
 
     The image is halved by max-pooling wherever ``filters`` grows; a flat vector of features and a dense layer follow.
+
     The batch-norm momentum is 0.9, not Keras's 0.99: after the one or two hundred steps of a small experiment the
     moving averages must have arrived.
 
     Args:
-        input_shape: (height, width, channels), large enough to be halved so often.
-        num_classes: int.
-        filters: ints, one for each convolution.
-        weights: None, or the path of a file of ``save_weights``.
-        name: str. The names of all layers begin with it.
+        input_shape: (height, width, channels), at least 2**n pixels a side where ``filters`` grows n times.
+        num_classes: int, how many logits the network answers.
+        filters: ints, the filters of each convolution, from the bottom to the top.
+        weights: None, or path of a file of ``save_weights``.
+        name: str, of the model; the names of all layers begin with it.
 
     Returns:
-        A functional model from images to logits (batch, num_classes), with layers named ``conv1``, ``bn1``, ``relu1``,
+        Functional model from images to logits (batch, num_classes), with layers named ``conv1``, ``bn1``, ``relu1``,
         ... ``features``, ``logits``.
 
     Raises:
         ValueError: for a number out of range, or weights of another network.
+        FileNotFoundError: for weights that are no file.
 
     >>> convnet((28, 28, 1), 5, filters=(16, 32)).output.shape
     (None, 5)
@@ -72,14 +74,15 @@ def feature_extractor(model, layer_names):
 
     Args:
         model: functional or sequential, nested ones included.
-        layer_names: a name, or a list of names. A layer of a nested model goes by its own name.
+        layer_names: a name, or a list of names; a layer of a nested model goes by its own name.
 
     Returns:
         A model from the same inputs to that layer's output, or to a list of outputs in the order of the names. It
         shares the weights of ``model``.
 
     Raises:
-        ValueError: for a name that does not exist, or exists more than once, or a model that is not a graph of layers.
+        ValueError: for a name that does not exist, or exists more than once; a layer that is called more than once; or
+            a model that is not a graph of layers.
 
     Source: Donahue et al. 2014, section 3; Razavian et al. 2014.
 
@@ -126,7 +129,8 @@ def transfer_model(source, units, *, features=None):
     Args:
         source: functional or sequential model; it stays as it is.
         units: int, the new outputs: logits of so many classes, or the values of a regression.
-        features: str, the layer whose output the new layer reads; by default the input of the last layer of ``source``.
+        features: name of the layer whose output the new layer reads; by default the input of the last layer of
+            ``source``.
 
     Returns:
         A model, all of it trainable, whose new layer is named ``logits``, unless one below it has that name.
@@ -163,10 +167,10 @@ def kernel_layers(model):
     """Return the layers with a kernel, from the bottom to the top, through nested models: what ``freeze`` counts.
 
     Args:
-        model: built Keras model.
+        model: built Keras model, nested ones included.
 
     Returns:
-        list of layers.
+        A list of layers.
 
     Raises:
         ValueError: for a model that has none, or is not built yet.
@@ -187,8 +191,8 @@ def freeze(model, n):
     ``trainable=False`` does both.)
 
     Args:
-        model: built Keras model.
-        n: int, from 0, which fine-tunes everything, to the number of ``kernel_layers(model)``, which trains nothing.
+        model: built Keras model, nested ones included.
+        n: int from 0, which fine-tunes everything, to the number of ``kernel_layers(model)``, which trains nothing.
 
     Returns:
         The model.
@@ -226,8 +230,8 @@ def unfreeze_top(model, n):
     """Make the top ``n`` layers of a model trainable, and freeze all below. Compile the model afterwards.
 
     Args:
-        model: built Keras model.
-        n: int, from 0 to the number of ``kernel_layers(model)``.
+        model: as for ``freeze``.
+        n: int from 0, which trains nothing, to the number of ``kernel_layers(model)``, which fine-tunes everything.
 
     Returns:
         The model.
@@ -247,14 +251,14 @@ def unfreeze_top(model, n):
 def layerwise_optimizer(model, learning_rate, decay, optimizer=keras.optimizers.Adam):
     """An optimizer with its own learning rate for every layer: between freezing and fine-tuning.
 
-    The top layer learns at ``learning_rate``, each layer below at ``decay`` times the rate of the one above it. With
-    ``decay=1`` this is ordinary fine-tuning. With ``decay=0`` all but the top layer are frozen, which this function
-    also does with ``freeze``: a rate of zero alone would let batch norm drift.
+    The top layer learns at ``learning_rate``, each layer below at ``decay`` times the rate of the one above it (Howard
+    and Ruder 2018, section 3.2). With ``decay=1`` this is ordinary fine-tuning. With ``decay=0`` all but the top layer
+    are frozen, which this function also does with ``freeze``: a rate of zero alone would let batch norm drift.
 
     Args:
-        model: built Keras model.
-        learning_rate: float, or a ``keras.optimizers.schedules.LearningRateSchedule``, which keeps the ratios between
-            the layers. The callback ``LearningRateScheduler`` sets one rate for all.
+        model: built Keras model, nested ones included; frozen in part where ``decay`` is 0, else trainable as a whole.
+        learning_rate: float or a ``keras.optimizers.schedules.LearningRateSchedule``, which keeps the ratios between
+            the layers; the callback ``LearningRateScheduler`` sets one rate for all.
         decay: float in [0, 1].
         optimizer: class of each layer's optimizer.
 
@@ -262,9 +266,7 @@ def layerwise_optimizer(model, learning_rate, decay, optimizer=keras.optimizers.
         A ``keras.optimizers.MultiOptimizer``, the top layer's optimizer first, for this model alone.
 
     Raises:
-        ValueError: for a decay out of range, or a model without weights.
-
-    Source: Howard and Ruder 2018, section 3.2.
+        ValueError: for a decay out of range, a model without weights, or a weight that is in none of its layers.
 
     >>> model = convnet((28, 28, 1), 5, filters=(16, 32))
     >>> [round(float(o.learning_rate), 6) for o in layerwise_optimizer(model, 0.01, decay=0.1).optimizers]
@@ -296,7 +298,7 @@ class LayerwiseOptimizer(keras.optimizers.MultiOptimizer):
         optimizers: list.
         numbers: dict from ``id(variable)`` to the place of its optimizer in the list; or, as it is saved, the list of
             these places, in the order of the trainable variables.
-        options: as for ``keras.optimizers.MultiOptimizer``.
+        **options: as for ``keras.optimizers.MultiOptimizer``.
     """
 
     def __init__(self, optimizers, numbers, **options):
@@ -337,8 +339,12 @@ class ScaledSchedule(keras.optimizers.schedules.LearningRateSchedule):
     """A learning-rate schedule times a constant, so that the layers' rates keep their ratios.
 
     Args:
-        schedule: a ``keras.optimizers.schedules.LearningRateSchedule``.
-        scale: float.
+        schedule: ``keras.optimizers.schedules.LearningRateSchedule``.
+        scale: float, the constant.
+
+    >>> halved = ScaledSchedule(keras.optimizers.schedules.PiecewiseConstantDecay([10], [1.0, 0.5]), 0.5)
+    >>> float(halved(0)), float(halved(20))
+    (0.5, 0.25)
     """
 
     def __init__(self, schedule, scale):

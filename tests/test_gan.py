@@ -135,6 +135,11 @@ def test_losses_are_the_formulas(on_real, on_fake, smoothing):
     assert_allclose(numpy(gan.generator_loss(on_fake, "minimax")), np.mean(np.log(1 - fake)), rtol=2e-3, atol=1e-5)
 
 
+def test_an_unknown_loss_is_refused():
+    with pytest.raises(ValueError, match="loss is 'wasserstein'; it must be one of 'non_saturating', 'minimax'"):
+        gan.generator_loss(np.zeros((2, 1), "float32"), "wasserstein")
+
+
 def test_losses_stay_finite_where_the_discriminator_is_certain():
     certain = np.array([[200.0]], "float32")
     assert numpy(gan.discriminator_loss(-certain, certain)) == pytest.approx(400)

@@ -16,13 +16,13 @@ EXPECTED = pathlib.Path(__file__).parent / "expected"
 
 
 def questions(topic):
-    """The questions of a topic's exercise.
+    """The questions of a topic's exercise, a dict from id to question in the order of the exercise.
 
     Args:
-        topic: a name in ``TOPICS``.
+        topic: str, one of ``TOPICS``.
 
     Returns:
-        dict from id to question in the order of the exercise.
+        A dict from id to ``Question``.
 
     >>> sum(question.points for question in questions("normalization").values())
     100
@@ -32,16 +32,19 @@ def questions(topic):
 
 
 def find(question_id):
-    """Find a question by its id.
+    """Return a question and its topic.
 
     Args:
         question_id: str.
 
     Returns:
-        The question and its topic.
+        A ``Question`` and a str.
 
     Raises:
         ValueError: for an id that no exercise has.
+
+    >>> find(next(iter(questions("gan"))))[1]
+    'gan'
     """
     known = {name: topic for topic in TOPICS for name in questions(topic)}
     if question_id not in known:
@@ -54,10 +57,14 @@ def expected(topic):
     """What the solution and known mistakes make of the public inputs, by question; ``make exercises`` records it.
 
     Args:
-        topic: a name in ``TOPICS``.
+        topic: str, one of ``TOPICS``.
 
     Returns:
-        dict from a question's id to ``{"solution": results, "mistakes": [[message, results], ...]}``.
+        A dict from a question's id to what ``Question.feedback`` takes as ``recorded``; empty where nothing is
+        recorded.
+
+    >>> sorted(expected("gan")["gan-losses"])
+    ['mistakes', 'solution']
     """
     path = EXPECTED / topic
     return values.unpack(path.read_bytes()) if path.is_file() else {}
@@ -95,11 +102,11 @@ class Check:
 
         Args:
             question_id: str.
-            answer: function.
+            answer: the wrong one, a function as for the check itself.
             message: str; or what the check says of the answer by itself, without the numbers that it has measured.
 
         Raises:
-            ValueError: where the check does not recognize it.
+            ValueError: where the check does not recognize it, or for an unknown question.
         """
         question, _ = find(question_id)
         if self.hand_in:

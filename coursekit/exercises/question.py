@@ -30,7 +30,7 @@ class Question:
         title: str, what there is to do.
         points: int.
         inputs: function of a ``numpy.random.Generator`` to the arguments of one case, a dict from the parameter's name.
-        cases: int.
+        cases: int, how many.
         call: function of the answer and those arguments to what is compared, by default the answer's own.
         hint: str, shown where nothing more special is known.
         rtol, atol: float, what a number may differ by, relative to the solution's and absolutely.
@@ -54,7 +54,7 @@ class Question:
             seed: int.
 
         Returns:
-            list of ``numpy.random.Generator``.
+            A list of ``numpy.random.Generator``.
         """
         names = [f"{seed} {self.id} {number}" for number in range(self.cases)]
         return [np.random.default_rng(int.from_bytes(hashlib.sha256(name.encode()).digest())) for name in names]
@@ -67,7 +67,7 @@ class Question:
             seed: int.
 
         Returns:
-            list of dicts of plain values.
+            A list of dicts of plain values.
         """
         return [self.inputs(random) for random in self.randoms(seed)]
 
@@ -76,10 +76,10 @@ class Question:
 
         Args:
             answer: function.
-            cases: as ``draw`` returns them.
+            cases: the arguments of each case, as ``draw`` returns them.
 
         Returns:
-            list of ``{"value": plain value}`` or ``{"error": sentence}``.
+            A list of ``{"value": plain value}`` or ``{"error": sentence}``.
         """
         return [self._result(answer, copy.deepcopy(arguments)) for arguments in cases]
 
@@ -102,7 +102,8 @@ class Question:
 
         Args:
             seed: int.
-            expected, found: as ``results`` returns them, of the solution and of an answer.
+            expected: the solution's results, as ``results`` returns them.
+            found: the answer's, likewise; anything else was not handed in.
 
         Returns:
             The points, and a sentence on what is wrong, or an empty text.
@@ -126,7 +127,7 @@ class Question:
         Args:
             seed: int.
             recorded: ``{"solution": results, "mistakes": [[message, results], ...]}``, on the inputs of the same seed.
-            found: as ``results`` returns them.
+            found: as for ``judge``.
 
         Returns:
             The points, a sentence on what differs, and one on why, where that is known, or else a hint.
@@ -149,10 +150,13 @@ def raised(error):
     """An exception as a clause: its type, what it says, and the line of the notebook that raised it.
 
     Args:
-        error: exception.
+        error: exception, with its traceback.
 
     Returns:
-        str.
+        A str without a full stop.
+
+    >>> raised(ValueError("Too short."))
+    'ValueError: Too short'
     """
     frames = [frame for frame in traceback.extract_tb(error.__traceback__) if OF_NOTEBOOK.search(frame.filename)]
     number, line = (frames[-1].lineno, frames[-1].line) if frames else (None, "")
@@ -172,7 +176,10 @@ def said(error):
         error: exception.
 
     Returns:
-        str.
+        A str.
+
+    >>> said(ValueError("Too short."))
+    'Too short.'
     """
     try:
         return str(error).strip()[:LONGEST]
@@ -197,6 +204,7 @@ class Contest(Question):
     """An open question: the better the answer, the more points.
 
     Args:
+        id, function, title, points, inputs, cases, call, hint, rtol, atol: as for ``Question``.
         score: function of what the answer returned in each case, a list of plain values, and of the random generators
             that the inputs of these cases were drawn from, to the share of the points, from 0 to 1, and a sentence on
             how it came about. What does not fit, it says as ValueError. It runs where no student's code does.
@@ -205,13 +213,14 @@ class Contest(Question):
     score: Callable
 
     def judge(self, seed, expected, found):
-        """As ``Question.judge``, by the score.
+        """Give the results on the inputs of a seed the points that ``score`` says.
 
         Args:
-            seed, expected, found: as there.
+            seed, found: as for ``Question.judge``.
+            expected: not used.
 
         Returns:
-            The points, and a sentence on how they came about.
+            The points, to a tenth, and a sentence on how they came about or on what is wrong.
         """
         if not isinstance(found, list) or len(found) != self.cases:
             return 0, "It was not handed in."
@@ -225,13 +234,14 @@ class Contest(Question):
         return round(self.points * share, 1), sentence
 
     def feedback(self, seed, recorded, found):
-        """As ``Question.feedback``, by the score; there are no typical mistakes.
+        """Judge; there are no typical mistakes.
 
         Args:
-            seed, recorded, found: as there.
+            seed, found: as for ``Question.judge``.
+            recorded: not used.
 
         Returns:
-            The points, and sentences.
+            The points, a sentence on how they came about or on what is wrong, and an empty text.
         """
         return *self.judge(seed, None, found), ""
 
@@ -240,13 +250,17 @@ def fitting(truths, found):
     """Pairs of a true value and the one that was found.
 
     Args:
-        truths, found: lists.
+        truths: iterable of plain values, one for each case.
+        found: iterable of plain values, as many.
 
-    Returns:
-        Iterator of pairs.
+    Yields:
+        The true value, and the other one as a float64 array.
 
     Raises:
         ValueError: for one of another shape, or not finite.
+
+    >>> [(true, one.tolist()) for true, one in fitting([0.5], [0.25])]
+    [(0.5, 0.25)]
     """
     for number, (true, one) in enumerate(zip(truths, found, strict=True), start=1):
         clause = values.difference(true, one, rtol=0, atol=np.inf)
@@ -259,10 +273,14 @@ def share_of(error, worst, best):
     """The share of the points for an error, in proportion to its logarithm: 0 at the worst, 1 at the best.
 
     Args:
-        error, worst, best: float.
+        error: float from 0, of an answer.
+        worst, best: float greater than 0, the errors between which the share goes from 0 to 1.
 
     Returns:
-        float in [0, 1].
+        A float from 0 to 1; 0 for an error that is not finite.
+
+    >>> round(share_of(0.1, worst=1.0, best=0.01), 6)
+    0.5
     """
     if not np.isfinite(error):
         return 0.0
@@ -273,10 +291,10 @@ def described(arguments):
     """Arguments in a line: arrays by their shape, and with their numbers where all together have few.
 
     Args:
-        arguments: dict.
+        arguments: dict from a parameter's name to a value.
 
     Returns:
-        str.
+        A str.
 
     >>> described({"x": np.zeros((4, 5)), "training": True})
     'x of shape (4, 5), training=True'

@@ -26,7 +26,7 @@ class Widget(anywidget.AnyWidget):
     """Base of the widgets that compute in the browser.
 
     A subclass sets ``_name`` (of its JavaScript module) and ``_esm = module(_name)``, tags the traits that the module
-    reads with ``sync=True, state=True``, and writes ``fallback()``.
+    reads with ``sync=True, state=True``, and writes ``fallback()``: the HTML for readers without JavaScript.
     """
 
     _css = (FOLDER / "widgets.css").read_text("utf-8")

@@ -34,6 +34,7 @@ class GanPlayground(Widget):
         return "GanPlayground()"
 
     def fallback(self):
+        """The HTML for readers without JavaScript."""
         picture = base64.b64encode((FOLDER / "gan_playground.png").read_bytes()).decode()
         return (
             "<p><strong>Explore.</strong> With JavaScript, this is a GAN that trains in the page. The picture shows it "
@@ -78,6 +79,7 @@ class LatentExplorer(Widget):
         return f"LatentExplorer({len(self.start)} numbers)"
 
     def fallback(self):
+        """The HTML for readers without JavaScript."""
         from coursekit import training
 
         images = np.hstack(training.outputs(self._generator, self._walk.astype("float32")))

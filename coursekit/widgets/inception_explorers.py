@@ -26,6 +26,7 @@ class BottleneckExplorer(Widget):
         return "BottleneckExplorer()"
 
     def fallback(self):
+        """The HTML for readers without JavaScript."""
         return (
             "<p><strong>Explore.</strong> With JavaScript, this is a figure to operate: the input, the bottleneck and "
             "the output of a convolution as volumes, with a slider for each size, and what they cost.</p>"
@@ -61,6 +62,7 @@ class InceptionDesigner(Widget):
         return f"InceptionDesigner(shape={tuple(self.shape)}, budget={self.budget})"
 
     def fallback(self):
+        """The HTML for readers without JavaScript."""
         return (
             "<p><strong>Explore.</strong> With JavaScript, this is a figure to operate: an Inception module for an "
             f"input of {'×'.join(map(str, self.shape))}, whose filters you set within {self.budget:,} "

@@ -23,6 +23,7 @@ class LrnExplorer(Widget):
         return "LrnExplorer()"
 
     def fallback(self):
+        """The HTML for readers without JavaScript."""
         return (
             "<p><strong>Explore.</strong> With JavaScript, this is a figure to operate: fifteen channels, one of them "
             "excited, before and after local response normalization, with a slider for each of its parameters.</p>"
@@ -60,6 +61,7 @@ class BatchExplorer(Widget):
         return f"BatchExplorer({self.values})"
 
     def fallback(self):
+        """The HTML for readers without JavaScript."""
         return (
             "<p><strong>Explore.</strong> With JavaScript, this is a figure to operate: the values of one feature in a "
             "mini-batch, and what batch normalization makes of them in training and in inference.</p>"

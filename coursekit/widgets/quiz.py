@@ -40,7 +40,7 @@ class Quiz(Widget):
     Text between backticks is shown as code.
 
     Args:
-        key: str.
+        key: str, of the question.
 
     Raises:
         ValueError: for an unknown key or an ill-formed question.
@@ -62,6 +62,7 @@ class Quiz(Widget):
         return f"Quiz({self.key!r})"
 
     def fallback(self):
+        """The HTML for readers without JavaScript."""
         choices = "".join(
             f"<li><details><summary>{with_code(choice['text'])}</summary>"
             f"<p>{'Correct.' if choice.get('correct') else 'No.'} {with_code(choice['explanation'])}</p></details></li>"

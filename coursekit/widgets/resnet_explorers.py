@@ -37,6 +37,7 @@ class PathExplorer(Widget):
         return f"PathExplorer(units={self.units})"
 
     def fallback(self):
+        """The HTML for readers without JavaScript."""
         return (
             "<p><strong>Explore.</strong> With JavaScript, this is a figure to operate: a residual network, and every "
             "path from its input to its output, from which you delete units.</p>"
@@ -48,7 +49,7 @@ class DepthExplorer(Widget):
 
     Args:
         results: dict from a depth to a dict from the kind of network (``"plain"``, say) to another with ``loss``
-            (epochs, seeds); ``test``, accuracies in [0, 1] (seeds,); ``gradients`` (units,), norms above 0; ``without``
+            (passes, seeds); ``test``, accuracies in [0, 1] (seeds,); ``gradients`` (units,), norms above 0; ``without``
             (units,), accuracies without the unit, NaN where there is none. Every depth has the same kinds, and the
             kinds of a depth as many units.
 
@@ -85,6 +86,7 @@ class DepthExplorer(Widget):
         return f"DepthExplorer({', '.join(self.results)}: {kinds})"
 
     def fallback(self):
+        """The HTML for readers without JavaScript."""
         rows = "".join(
             f"<tr><th scope='row'>{html.escape(kind)}, {depth} layers</th><td>{np.mean(run['loss'][-1]):.2g}</td>"
             f"<td>{np.mean(run['test']):.1%}</td></tr>"

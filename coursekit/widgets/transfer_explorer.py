@@ -37,6 +37,7 @@ class TransferExplorer(Widget):
         return f"TransferExplorer({', '.join(self.results)})"
 
     def fallback(self):
+        """The HTML for readers without JavaScript."""
         return "".join(best_table(name, result) for name, result in self.results.items())
 
 

@@ -23,14 +23,15 @@ class YourTurn(ipywidgets.VBox):
     it.
 
     Args:
-        run: ``run(progress=progress, **settings)`` trains and returns any result. It calls ``progress(fraction)``
-            between its steps, which moves the bar and raises ``Interrupted`` once Stop was pressed.
-        draw: ``draw(runs)`` returns an image, as the functions of ``coursekit.plots`` do, of the recorded results and
-            of ``runs``, a list of ``(settings, result)``, empty at first.
-        controls: each further argument is a control: the values to choose from, or an ipywidget that has a value.
+        run: function; ``run(progress=progress, **settings)`` trains and returns any result. It calls
+            ``progress(fraction)`` between its steps, which moves the bar and raises ``Interrupted`` once Stop was
+            pressed.
+        draw: function; ``draw(runs)`` returns an image, as the functions of ``coursekit.plots`` do, of the recorded
+            results and of ``runs``, a list of ``(settings, result)``, empty at first.
+        **controls: each a control: the values to choose from, or an ipywidget that has a value.
 
     Raises:
-        ValueError: for any other control.
+        ValueError: for any other control, none, or a ``draw`` that returns no image.
 
     >>> from coursekit import plots
     >>> def run(progress, rate):
