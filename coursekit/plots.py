@@ -132,7 +132,8 @@ def image_grid(images, *, alt, titles=None, columns=10):
     """Draw images side by side in rows.
 
     Args:
-        images: (images, height, width, 1 or 3) in [0, 1].
+        images: (images, height, width, 1 or 3) in [0, 1], or a list of images of any sizes; gray ones may lack the last
+            axis.
         alt: str, what the figure shows.
         titles: a sequence of str, one an image.
         columns: int, images a row.
@@ -149,8 +150,9 @@ def image_grid(images, *, alt, titles=None, columns=10):
     """
     if len(images) == 0:
         raise ValueError("There is no image to draw.")
-    if np.ndim(images) != 4 or np.shape(images)[-1] not in (1, 3):
-        raise ValueError(f"The images have shape {np.shape(images)}; it must be (images, height, width, 1 or 3).")
+    for shape in map(np.shape, images):
+        if len(shape) != 2 and (len(shape) != 3 or shape[-1] not in (1, 3)):
+            raise ValueError(f"An image has shape {shape}; it must be (height, width), or (height, width, 1 or 3).")
     if titles is not None and len(titles) != len(images):
         raise ValueError(f"There are {len(images)} images and {len(titles)} titles; give one title an image.")
     rows = -(-len(images) // columns)
@@ -159,7 +161,7 @@ def image_grid(images, *, alt, titles=None, columns=10):
         for axis in np.ravel(axes):
             axis.set_axis_off()
         for index, (axis, image) in enumerate(zip(np.ravel(axes), images, strict=False)):
-            axis.imshow(image[..., 0] if image.shape[-1] == 1 else image, cmap="gray", vmin=0, vmax=1)
+            axis.imshow(image[..., 0] if image.shape[2:] == (1,) else image, cmap="gray", vmin=0, vmax=1)
             if titles is not None:
                 axis.set_title(titles[index], fontsize=9, loc="center")
         return show(figure, alt)

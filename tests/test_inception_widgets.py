@@ -56,7 +56,7 @@ def test_the_designed_module_costs_what_coursekit_counts(open_page, reduced):
         image = keras.Input(shape)
         kind = "reduced" if reduced else "naive"
         module, sizes = inception.KINDS[kind], inception.scale_filters(filters, 1, kind)
-        model = cost.undrawn(lambda: keras.Model(image, module(image, **sizes)))()  # noqa: B023 (called at once)
+        model = cost.undrawn(lambda: keras.Model(image, module(image, **sizes, name="inception")))()  # noqa: B023 (called at once)
         convolutions = {row.layer.removeprefix("inception_"): row for row in cost.summary(model).rows}
         for one in said["convolutions"]:
             row = convolutions[one["name"]]

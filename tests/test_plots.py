@@ -157,15 +157,20 @@ def test_image_grid_refuses(images, titles, sentence):
         plots.image_grid(grid(images=images), alt="Noise.", titles=titles)
 
 
-@pytest.mark.parametrize("shape", [(2, 5, 5, 2), (2, 5, 5), (5, 5, 3)])
+@pytest.mark.parametrize("shape", [(2, 5, 5, 2), (2, 5), (2,), (1, 2, 5, 5, 3)])
 def test_image_grid_refuses_what_are_no_images(shape):
-    with pytest.raises(ValueError, match=r"it must be \(images, height, width, 1 or 3\)"):
+    with pytest.raises(ValueError, match=r"it must be \(height, width\), or \(height, width, 1 or 3\)"):
         plots.image_grid(np.zeros(shape), alt="Noise.")
 
 
 def test_images_of_one_pixel_are_images(drawn):
     plots.image_grid(np.ones((3, 1, 1, 1)), alt="White.")
     assert [axis.images[0].get_array().shape for axis in drawn[0].axes[:3]] == [(1, 1)] * 3
+
+
+def test_images_may_have_sizes_of_their_own(drawn):
+    plots.image_grid([np.ones((1, 2)), np.ones((3, 3, 1)), np.ones((2, 1, 3))], alt="White.")
+    assert [axis.images[0].get_array().shape for axis in drawn[0].axes[:3]] == [(1, 2), (3, 3), (2, 1, 3)]
 
 
 def test_dots_are_where_the_numbers_are():
