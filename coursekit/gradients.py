@@ -1,4 +1,4 @@
-"""Gradients and training steps on every backend alike: the only module with a branch for each of them."""
+"""Gradients and training steps, alike on every backend, with a branch for each of them."""
 
 import itertools
 

@@ -219,7 +219,7 @@ def small_googlenet(
     normalize = functools.partial(layers.BatchNormalization, momentum=0.9) if normalization == "batch" else None
     respond = LocalResponseNormalization if normalization == "lrn" else layers.Identity
     module = functools.partial(KINDS[kind], normalize=normalize)
-    filters = {module: scale_filters(MODULES[module], width_multiplier, kind) for module in modules}
+    filters = {letter: scale_filters(MODULES[letter], width_multiplier, kind) for letter in modules}
     stem = [_share(paper, width_multiplier) for paper in (64, 192)]
 
     prefix = f"{name}_" if name else ""

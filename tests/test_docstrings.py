@@ -20,6 +20,13 @@ MODULES = [
         if not module.name.startswith("coursekit.widgets")
     ),
 ]
+
+
+def test_every_module_is_there_on_demand():
+    for name in coursekit._SUBMODULES:
+        assert getattr(coursekit, name) is import_module(f"coursekit.{name}") and name in dir(coursekit)
+
+
 EXAMPLES = [test for module in MODULES for test in doctest.DocTestFinder(exclude_empty=True).find(module)]
 
 
