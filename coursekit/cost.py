@@ -20,8 +20,10 @@ import keras
 import numpy as np
 from keras import layers, ops
 
-from coursekit import _keras, cost_rules, require
-from coursekit.cost_rules import WHOLE, Rule, Traced, inside, register
+from coursekit import _keras, multiplications, receptive_field, require
+from coursekit.cost_rules import CONTAINERS, RULES, Rule, find, register
+from coursekit.multiplications import inside
+from coursekit.receptive_field import WHOLE, Span, Traced
 
 __all__ = [
     "CONTAINERS",
@@ -39,9 +41,6 @@ __all__ = [
     "undrawn",
 ]
 
-# How to count a layer, and the layers that do nothing but call others; ``register`` adds one.
-RULES = cost_rules.RULES
-CONTAINERS = cost_rules.CONTAINERS
 _COLUMNS = ("layer", "type", "output shape", "multiplications (MACs)", "parameters", "activations", "receptive field")
 
 
@@ -89,7 +88,7 @@ def parameters(model):
     153632
     """
     _require_built(model)
-    return sum(map(cost_rules.size, model.weights))
+    return sum(map(multiplications.size, model.weights))
 
 
 def summary(model, input_shape=None):
@@ -338,8 +337,8 @@ class _Trace(keras.Operation):
         self.batch = None
         for tensor in _tensors(inputs):
             self.batch = self.batch or tensor.shape[0]
-            axes = cost_rules.image_axes(_data_format(self.model), len(tensor.shape))
-            self.fields[id(tensor)] = tensor, tuple(cost_rules.Span(axis=axis) for axis in axes)
+            axes = receptive_field.image_axes(_data_format(self.model), len(tensor.shape))
+            self.fields[id(tensor)] = tensor, tuple(Span(axis=axis) for axis in axes)
         with (
             _LOCK,
             _keras.followed(layers.Layer, self._follow),
@@ -356,7 +355,7 @@ class _Trace(keras.Operation):
     def _follow(self, original, layer, *args, **kwargs):
         if self.quiet:
             return original(layer, *args, **kwargs)
-        rule = cost_rules.find(layer)
+        rule = find(layer)
         inputs = [Traced(tuple(x.shape), self._field(x)) for x in _tensors(_in_order(layer, args, kwargs))]
         rows_before = len(self.rows)
         self.stack.append((layer, inputs))
@@ -383,7 +382,7 @@ class _Trace(keras.Operation):
 
     def _leave_container(self, name, layer, inputs, outputs):
         """The layers of which this one consists have been counted; its own code and weights have not."""
-        field = CONTAINERS.get(type(layer), cost_rules.unknown)(layer, inputs, [])
+        field = CONTAINERS.get(type(layer), receptive_field.unknown)(layer, inputs, [])
         for x in outputs:
             self.fields.setdefault(id(x), (x, field))
         if not _only_calls_layers(layer):
@@ -396,7 +395,7 @@ class _Trace(keras.Operation):
     def _add(self, name, layer, rule, weights, inputs, tensors):
         outputs = [Traced(tuple(x.shape)) for x in tensors]
         multiplied, field = self._apply(rule, layer, inputs, outputs) if rule else (None, None)
-        field = cost_rules.activated(layer, field, outputs)
+        field = receptive_field.activated(layer, field, outputs)
         self.fields |= {id(x): (x, field) for x in tensors}
         weights = [weight for weight in weights if id(weight) not in self.counted]
         self.counted |= {id(weight) for weight in weights}
@@ -407,7 +406,7 @@ class _Trace(keras.Operation):
                 type=type(layer).__name__,
                 output_shape=shapes[0] if len(shapes) == 1 else shapes,
                 macs=multiplied if multiplied is None else multiplied // self.batch,
-                parameters=sum(map(cost_rules.size, weights)),
+                parameters=sum(map(multiplications.size, weights)),
                 activation_bytes=sum(math.prod(x.shape) * _bytes(x) for x in tensors) // self.batch,
                 receptive_field=field and tuple(span.size for span in field),
             )
@@ -429,7 +428,7 @@ class _Trace(keras.Operation):
                 unseen = id(weight) in self.unseen
                 left.setdefault((weight.path.rpartition("/")[0], unseen), []).append(weight)
         for (path, unseen), weights in left.items():
-            size = sum(map(cost_rules.size, weights))
+            size = sum(map(multiplications.size, weights))
             yield Row(path, "not seen" if unseen else "not called", (), None if unseen else 0, size, 0, None)
 
 

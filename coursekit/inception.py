@@ -9,7 +9,7 @@ import warnings
 import keras
 from keras import layers, ops
 
-from coursekit import cost_rules, pretrained, require
+from coursekit import cost_rules, multiplications, pretrained, receptive_field, require
 from coursekit.normalization import LocalResponseNormalization
 
 # The filters of GoogLeNet's modules, by name: the stage and a letter. Source: table 1.
@@ -368,7 +368,7 @@ class WithAuxiliaryHeads(keras.Model):
         return cls(**config | {"network": keras.saving.deserialize_keras_object(config["network"])})
 
 
-cost_rules.register(WithAuxiliaryHeads, cost_rules.Rule(cost_rules.inside, cost_rules.unknown))
+cost_rules.register(WithAuxiliaryHeads, cost_rules.Rule(multiplications.inside, receptive_field.unknown))
 
 
 def _require_modules(modules, auxiliary):

@@ -6,7 +6,7 @@ import keras
 import numpy as np
 from keras import layers, ops
 
-from coursekit import cost_rules, pretrained, require
+from coursekit import cost_rules, multiplications, pretrained, receptive_field, require
 
 
 @keras.saving.register_keras_serializable("coursekit")
@@ -108,12 +108,12 @@ class LocalResponseNormalization(layers.Layer):
 
 def _field(layer, inputs, outputs):
     if layer.across == "channels":
-        return cost_rules.union(layer, inputs, outputs)
+        return receptive_field.union(layer, inputs, outputs)
     side, radius = 2 * layer.depth_radius + 1, layer.depth_radius
-    return cost_rules.slid(inputs[0].field, [side, side], [1, 1], [radius, radius])
+    return receptive_field.slid(inputs[0].field, [side, side], [1, 1], [radius, radius])
 
 
-cost_rules.register(LocalResponseNormalization, cost_rules.Rule(cost_rules.none, _field))
+cost_rules.register(LocalResponseNormalization, cost_rules.Rule(multiplications.none, _field))
 
 
 def _power(x, beta):

@@ -36,12 +36,15 @@ CHROMIUM_FLAGS = [
 # What takes long begins first, so that short files are left for whichever worker has nothing else to do in the end.
 LONG = ("02-normalization.ipynb", "03-gans.ipynb", "test_grading.py", "test_grading_class.py", "test_replay_catches.py")
 
-# How long an example takes is no property of the code: JAX compiles in the first one.
-hypothesis.settings.register_profile("course", deadline=None)
+BACKEND = os.environ.get("KERAS_BACKEND", "tensorflow")
+# For tests of what a network is made of, which Keras keeps the same on every backend, and JAX compiles for long.
+of_structure = pytest.mark.only_on("tensorflow", "torch")
+
+# How long an example takes is no property of the code. JAX compiles in each that has new shapes.
+EXAMPLES = 8 if BACKEND == "jax" else 100
+hypothesis.settings.register_profile("course", deadline=None, max_examples=EXAMPLES)
 hypothesis.settings.load_profile("course")
 
-
-BACKEND = os.environ.get("KERAS_BACKEND", "tensorflow")
 if BACKEND == "jax":
     compile_less.begin()
 if BACKEND == "torch":
@@ -50,6 +53,11 @@ if BACKEND == "torch":
     # It hands over the numbers of no tensor that might get a gradient. Tests compare numbers.
     _with_gradient = torch.Tensor.__array__
     torch.Tensor.__array__ = lambda tensor, dtype=None, copy=None: _with_gradient(tensor.detach(), dtype)
+
+
+def at_most(number, **options):
+    """For a property whose examples take long: so many of them, or as few as JAX takes of any."""
+    return hypothesis.settings(max_examples=min(number, EXAMPLES), **options)
 
 
 def numpy(tensor):

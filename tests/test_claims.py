@@ -51,7 +51,6 @@ def course(tmp_path, monkeypatch):
 # Conditions
 
 
-@settings(deadline=None)
 @given(series=thousandths)
 @example(series=([500, 500, 500], [500, 500, 500]))
 @example(series=([501, 501, 501], [500, 500, 500]))
@@ -74,7 +73,6 @@ def test_greater_is_four_standard_errors(series):
     assert condition.spread**2 == pytest.approx(float(variance), abs=1e-12)
 
 
-@settings(deadline=None)
 @given(series=thousandths)
 def test_greater_is_antisymmetric(series):
     first, second = map(numbers, series)
@@ -84,7 +82,6 @@ def test_greater_is_antisymmetric(series):
     assert backwards.effect == -forwards.effect
 
 
-@settings(deadline=None)
 @given(series=thousandths, within=st.integers(0, 1000))
 def test_equal_is_within_in_every_seed(series, within):
     first, second = series
@@ -297,7 +294,7 @@ def test_seeds_that_agree_exactly_leave_a_thousandth(course, monkeypatch, capsys
     assert len(lines_of_a_replay(monkeypatch, capsys, on_record, {"a": [200.3, 200.3, 200.3], "b": 1})) == 2
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(series=thousandths)
 def test_the_same_numbers_never_drift(series):
     first, second = map(numbers, series)

@@ -5,16 +5,13 @@ import math
 import keras
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, assume, given, settings
+from conftest import at_most
+from hypothesis import HealthCheck, assume, given
 from hypothesis import strategies as st
 from keras import layers, ops
 from test_cost import Squared, sequential
 
-from coursekit import cost, cost_rules
-
-# JAX compiles every shape anew. What is counted is the same, whichever backend runs.
-EXAMPLES = 8 if keras.backend.backend() == "jax" else 40
-
+from coursekit import cost
 
 # Hand formulas
 
@@ -42,7 +39,7 @@ def convolutions(draw):
     )
 
 
-@settings(max_examples=EXAMPLES, deadline=None)
+@at_most(40)
 @given(convolutions())
 def test_a_convolution_against_the_formula(config):
     c = config
@@ -64,7 +61,7 @@ def test_a_convolution_against_the_formula(config):
     assert row.activation_bytes == 4 * math.prod(row.output_shape)
 
 
-@settings(max_examples=EXAMPLES, deadline=None)
+@at_most(40)
 @given(
     size=st.integers(6, 9),
     channels=st.integers(1, 3),
@@ -246,11 +243,13 @@ def test_a_subclass_is_known_unless_it_has_a_call_of_its_own():
 
 
 @pytest.fixture
-def registering(monkeypatch):
+def registering():
     """What a test registers is forgotten after it."""
-    monkeypatch.setattr(cost_rules, "RULES", dict(cost.RULES))
-    monkeypatch.setattr(cost_rules, "CONTAINERS", dict(cost.CONTAINERS))
-    monkeypatch.setattr(cost, "CONTAINERS", cost_rules.CONTAINERS)
+    before = dict(cost.RULES), dict(cost.CONTAINERS)
+    yield
+    for known, as_it_was in zip((cost.RULES, cost.CONTAINERS), before, strict=True):
+        known.clear()
+        known.update(as_it_was)
 
 
 def size_of_output(layer, inputs, outputs):
@@ -435,7 +434,7 @@ def around(draw, parts):
     return build
 
 
-@settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=[HealthCheck.filter_too_much])
+@at_most(40, suppress_health_check=[HealthCheck.filter_too_much])
 @given(st.lists(st.recursive(single_layers(), around, max_leaves=6), min_size=1, max_size=5))
 def test_a_receptive_field_is_where_a_change_is_felt(parts):
     x = y = keras.Input((240, 1, 1))

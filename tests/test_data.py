@@ -9,7 +9,7 @@ import sys
 import keras
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 
@@ -325,7 +325,6 @@ def numbers(x):
     return x.ravel().astype(int).tolist()
 
 
-@settings(deadline=None)
 @given(dataset=datasets(), seed=st.integers(0, 2**32), chosen=st.data())
 def test_few_shot_is_balanced_and_nested(dataset, seed, chosen):
     most = int(np.bincount(dataset.y_train).min())
@@ -356,7 +355,6 @@ def test_few_shot_refuses(labels):
         data.few_shot(data.load("digits"), labels, seed=0)
 
 
-@settings(deadline=None)
 @given(dataset=datasets(), chosen=st.data(), by_name=st.booleans())
 def test_select_classes_renumbers_in_the_order_given(dataset, chosen, by_name):
     all_classes = range(len(dataset.class_names))
@@ -390,7 +388,6 @@ def test_select_classes_refuses(classes, sentence):
         data.select_classes(data.load("digits"), classes)
 
 
-@settings(deadline=None)
 @given(dataset=datasets(fewest=2), chosen=st.data())
 def test_hold_out_takes_the_last_of_every_class(dataset, chosen):
     images = chosen.draw(st.integers(1, int(np.bincount(dataset.y_train).min()) - 1))
@@ -410,7 +407,6 @@ def test_hold_out_refuses(images):
         data.hold_out(data.load("digits"), images)
 
 
-@settings(deadline=None)
 @given(factor=st.integers(1, 4), rows=st.integers(1, 3), columns=st.integers(1, 3), channels=st.sampled_from([1, 3]))
 def test_downsampling_equals_the_loop(factor, rows, columns, channels):
     random = np.random.default_rng(0)

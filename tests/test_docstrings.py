@@ -6,8 +6,10 @@ import pkgutil
 from importlib import import_module
 
 import pytest
+from keras import layers
 
 import coursekit
+from coursekit.receptive_field import Traced
 
 pytestmark = pytest.mark.keras
 
@@ -35,13 +37,14 @@ EXAMPLES = [test for module in MODULES for test in doctest.DocTestFinder(exclude
 def test_example(example, monkeypatch):
     for variable in ("COURSEKIT_PROFILE", "COURSEKIT_DATA", "COURSEKIT_RECORD", "COURSEKIT_RESUME"):
         monkeypatch.delenv(variable, raising=False)
+    example.globs = {"layers": layers, "Traced": Traced} | example.globs  # as if the reader had imported them
     assert doctest.DocTestRunner().run(example).failed == 0
 
 
 # Modules that readers call, and whose docstrings their tools show.
 FOR_READERS = (
-    "runtime transfer normalization gan metrics inception resnet pretrained cost cost_rules data training experiments "
-    "gradients claims plots records require exercises exercises.question"
+    "runtime transfer normalization gan metrics inception resnet pretrained cost cost_rules multiplications "
+    "receptive_field data training experiments gradients claims plots records require exercises exercises.question"
 )
 ORDER = {"Args:": 0, "Returns:": 1, "Yields:": 1, "Raises:": 2}
 

@@ -3,7 +3,8 @@
 import keras
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from conftest import at_most
+from hypothesis import given
 from hypothesis import strategies as st
 from keras import layers, ops
 from numpy.testing import assert_allclose, assert_array_equal
@@ -36,7 +37,7 @@ def central_differences(function, values, step=1e-5):
     return gradients
 
 
-@settings(deadline=None, max_examples=10)
+@at_most(10)
 @given(seed=st.integers(0, 2**32 - 1))
 def test_gradients_through_batch_norm(seed):
     random = np.random.default_rng(seed)

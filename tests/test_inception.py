@@ -3,8 +3,8 @@
 import keras
 import numpy as np
 import pytest
-from conftest import numpy
-from hypothesis import given, settings
+from conftest import at_most, numpy
+from hypothesis import given
 from hypothesis import strategies as st
 from keras import layers, ops
 from numpy.testing import assert_allclose, assert_array_equal
@@ -82,7 +82,7 @@ def branches(kind, x, weights):
 filters = st.integers(1, 3)
 
 
-@settings(max_examples=15, deadline=None)
+@at_most(15)
 @given(
     kind=st.sampled_from(sorted(inception.KINDS)),
     shape=st.tuples(*[st.integers(1, 6)] * 2, st.integers(1, 3)),

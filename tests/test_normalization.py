@@ -9,8 +9,8 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from conftest import numpy
-from hypothesis import given, settings
+from conftest import at_most, numpy
+from hypothesis import given
 from hypothesis import strategies as st
 from keras import layers, ops
 from numpy.testing import assert_allclose, assert_array_equal
@@ -97,7 +97,7 @@ SHAPES = {
 
 
 @pytest.mark.parametrize("across", ["channels", "pixels"])
-@settings(deadline=None, max_examples=25)
+@at_most(25)
 @given(data=st.data(), parameters=st.fixed_dictionaries(PARAMETERS), seed=st.integers(0, 99), first=st.booleans())
 def test_lrn_equals_the_formula(across, data, parameters, seed, first):
     shape = data.draw(SHAPES[across])
@@ -121,7 +121,7 @@ def tensorflows_lrn(x, upstream, depth_radius, **parameters):
     return output.numpy(), tape.gradient(output, x, upstream).numpy()
 
 
-@settings(deadline=None, max_examples=25)
+@at_most(25)
 @given(parameters=st.fixed_dictionaries(PARAMETERS), shape=st.tuples(small, small, small, st.integers(1, 12)))
 def test_lrn_equals_tensorflows(parameters, shape):
     x, upstream = array(shape, scale=3), array(shape, seed=1)
@@ -261,7 +261,7 @@ def shapes_with_axis(draw):
 
 
 @pytest.mark.parametrize("in_training", [True, False])
-@settings(deadline=None, max_examples=20)
+@at_most(20)
 @given(
     shape_and_axis=shapes_with_axis(),
     epsilon=st.floats(0.01, 1),
@@ -278,7 +278,7 @@ def test_batch_norm_equals_keras(in_training, shape_and_axis, epsilon, seed):
     assert_same(gradients, expected_gradients, rtol=1e-3, atol=1e-3)
 
 
-@settings(deadline=None, max_examples=10)
+@at_most(10)
 @given(shape=st.lists(st.integers(3, 5), min_size=2, max_size=4), seed=st.integers(0, 99))
 def test_batch_norm_is_algorithm_1(shape, seed):
     x = 5 + array(shape, seed, scale=3, dtype="float64")
@@ -335,7 +335,7 @@ def test_frozen_batch_norm_is_in_inference_mode():
     assert not layer.trainable_variables
 
 
-@settings(deadline=None, max_examples=10)
+@at_most(10)
 @given(shape=st.lists(st.integers(2, 5), min_size=2, max_size=4), seed=st.integers(0, 99))
 def test_masked_values_count_no_more_than_in_keras(shape, seed):
     ours, theirs = twins(shape, seed)
@@ -567,7 +567,7 @@ def names(model):
     return [layer.name for layer in model.layers[1:]]
 
 
-@settings(deadline=None, max_examples=15)
+@at_most(15)
 @given(
     size=st.sampled_from([14, 28, 32]),
     kind=st.sampled_from(["lrn", "batch", None]),

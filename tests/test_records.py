@@ -62,7 +62,7 @@ def test_the_same_numbers_keep_the_file_and_its_date(folder):
     assert records.read("run")["loss"] == [0.12346, 2]
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(number=st.floats(-1e30, 1e30, allow_subnormal=False))
 def test_six_digits(number):
     records.write("number", {"number": number})

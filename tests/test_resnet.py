@@ -6,8 +6,8 @@ import re
 import keras
 import numpy as np
 import pytest
-from conftest import numpy
-from hypothesis import given, settings
+from conftest import at_most, numpy, of_structure
+from hypothesis import given
 from hypothesis import strategies as st
 from keras import layers, ops
 from numpy.testing import assert_allclose, assert_array_equal
@@ -107,7 +107,7 @@ class Reference:
         return np.maximum(residual + self.around(x, filters, strides, shortcut, projected), 0)
 
 
-@settings(max_examples=15, deadline=None)
+@at_most(15)
 @given(
     kind=st.sampled_from(sorted(UNITS)),
     side=st.tuples(st.integers(1, 7), st.integers(1, 7)),
@@ -174,7 +174,7 @@ def test_parameters_are_those_of_the_paper(depth, millions):
     assert abs(counted / 1e6 - millions) < 0.51 * 10**-places + 5e-3
 
 
-@settings(max_examples=8, deadline=None)
+@at_most(8)
 @given(
     n=st.integers(1, 4),
     shape=st.tuples(st.integers(4, 20), st.integers(4, 20), st.integers(1, 4)),
@@ -233,6 +233,7 @@ def test_layers_have_the_weights_of_keras_applications(depth, published):
     ]
 
 
+@of_structure
 @pytest.mark.parametrize("shape", [(64, 64, 3), (75, 50, 3)])
 def test_logits_are_those_of_keras_applications(shape):
     theirs = keras.applications.ResNet50V2(weights=None, input_shape=shape, classes=10, classifier_activation=None)
@@ -396,6 +397,7 @@ def test_bad_input_gets_one_sentence(make, sentence):
 # Weights of others
 
 
+@of_structure
 def test_weights_of_imagenet_come_from_keras_applications(monkeypatch):
     published = keras.applications.ResNet50V2(weights=None)
     randomize(published)

@@ -5,7 +5,8 @@ import itertools
 import keras
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from conftest import at_most
+from hypothesis import given
 from hypothesis import strategies as st
 from keras import layers, ops
 from numpy.testing import assert_allclose, assert_array_equal
@@ -166,7 +167,6 @@ def test_images_per_epoch_decides_the_steps(classifier, number):
     assert int(model.optimizer.iterations) == 2 * 12 // 4
 
 
-@settings(deadline=None)
 @given(number=st.integers(1, 20), images_per_epoch=st.integers(1, 50), seed=st.integers(0, 2**32 - 1))
 def test_every_epoch_repeats_the_images_evenly(number, images_per_epoch, seed):
     for rows in itertools.islice(training._orders(number, images_per_epoch, seed), 2):
@@ -361,7 +361,7 @@ def test_regressor_fits_numbers():
     assert history["loss"][-1] < 0.1 * history["loss"][0]
 
 
-@settings(deadline=None, max_examples=20)
+@at_most(20)
 @given(number=st.integers(1, 12), batch_size=st.integers(1, 13), seed=st.integers(0, 1000))
 def test_accuracy_equals_numpy(number, batch_size, seed):
     random = np.random.default_rng(seed)

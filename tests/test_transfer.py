@@ -7,8 +7,8 @@ to. So the names say what must freeze together, and the tests need not find it o
 import keras
 import numpy as np
 import pytest
-from conftest import numpy
-from hypothesis import given, settings
+from conftest import at_most, numpy, of_structure
+from hypothesis import given
 from hypothesis import strategies as st
 from keras import layers
 from numpy.testing import assert_allclose, assert_array_equal
@@ -219,6 +219,7 @@ def test_taps_of_a_model_with_two_inputs():
     assert_allclose(output, model(list(x)), atol=1e-6)
 
 
+@of_structure
 def test_taps_of_an_application(application):
     names = ["block_3_expand_relu", "block_4_add", "out_relu"]
     rescaling, body = application.layers[1:3]
@@ -309,7 +310,7 @@ def assert_trains_exactly(model, numbers):
     assert {id(weight) for weight in model.trainable_variables} == {id(weight) for weight in expected}
 
 
-@settings(deadline=None, max_examples=60)
+@at_most(60)
 @given(kind=st.sampled_from(list(MODELS)), calls=st.lists(st.tuples(st.booleans(), st.integers(0, 3)), min_size=1))
 def test_the_last_call_decides(models, kind, calls):
     model = models[kind]
@@ -685,7 +686,7 @@ def any_schedule(draw):
     )
 
 
-@settings(deadline=None, max_examples=25)
+@at_most(25)
 @given(schedule=any_schedule(), scale=st.floats(0, 1), step=st.integers(0, 200))
 def test_scaled_schedules_keep_the_ratio(schedule, scale, step):
     scaled = transfer.ScaledSchedule(schedule, scale)
