@@ -306,7 +306,7 @@ def resnet():
     table = records.read("resnet-table", "full")["networks"]
     errors = {name: mean([1 - of_seed[-1] for of_seed in of["test"]]) for name, of in table.items()}
     yield (
-        f"After two passes, the plain network of 20 layers errs in {100 * errors['plain 20']:.0f} of 100 images, that "
+        f"After two epochs, the plain network of 20 layers errs in {100 * errors['plain 20']:.0f} of 100 images, that "
         f"of 56 layers in {100 * errors['plain 56']:.0f}, and that of 110 layers guesses.",
         abs(errors["plain 110"] - 0.9) < 0.01,
     )

@@ -180,7 +180,7 @@ PANELS = {
     NORMALIZATION: 'draw([({"network": "BN before"}, your_run(lambda done: None, "BN before", 5, 1e-2))])',
     GANS: 'draw([({"noise": "normal"}, your_run(lambda done: None, "normal", 3e-3, 3e-3))])',
     INCEPTION: 'draw([({"kind": "stacked"}, your_run(lambda done: None, "stacked", 1, 1e-2))])',
-    RESNETS: 'draw([({"kind": "residual"}, your_run(lambda done: None, "residual", 8, 1e-2, passes=1))])',
+    RESNETS: 'draw([({"kind": "residual"}, your_run(lambda done: None, "residual", 8, 1e-2, epochs=1))])',
 }
 
 # By chapter, the bugs: the cell that catches it, the module, the code, and how many cells fail. Of two, one is the

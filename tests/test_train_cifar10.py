@@ -50,10 +50,10 @@ def tiny():
     return data.Dataset("cifar10", data.CLASS_NAMES["cifar10"], x, y, x[:50], y[:50])
 
 
-def trained(dataset, passes):
+def trained(dataset, epochs):
     keras.utils.set_random_seed(0)
     network = resnet.resnet((8, 8, 3), depth=8, filters=2, weight_decay=1e-4)
-    return network, train_cifar10.train(network, dataset, passes, 0, "tiny")
+    return network, train_cifar10.train(network, dataset, epochs, 0, "tiny")
 
 
 def test_an_interrupted_run_ends_as_a_whole_one(tiny, tmp_path, monkeypatch):
@@ -97,11 +97,11 @@ def test_the_rate_rises_and_falls_to_nothing(tiny):
     assert rates[0] == 0 and rates[30] == pytest.approx(0, abs=1e-8)
 
 
-def test_no_pass_is_refused(monkeypatch, capsys):
-    monkeypatch.setattr("sys.argv", ["train_cifar10.py", "weights", "--passes", "0"])
+def test_no_epoch_is_refused(monkeypatch, capsys):
+    monkeypatch.setattr("sys.argv", ["train_cifar10.py", "weights", "--epochs", "0"])
     with pytest.raises(SystemExit, match="2"):
         train_cifar10.main()
-    assert "--passes is 0; give 1 or more." in capsys.readouterr().err
+    assert "--epochs is 0; give 1 or more." in capsys.readouterr().err
 
 
 @pytest.mark.only_on("tensorflow", "torch")  # for what JAX makes of half precision, every layer has its tests

@@ -6,11 +6,11 @@
 
 CIFAR-10 is loaded as in the course: from ``$COURSEKIT_DATA/cifar10.npz``, or downloaded. The committed results were
 made from JPEG copies of its images. Where ``COURSEKIT_RESUME`` names a folder, a run keeps its state there after each
-pass, and an interrupted one goes on with the pass that it was in.
+epoch, and an interrupted one goes on with the epoch that it was in.
 
 The images stay on the device, and a layer shifts and flips them, so that the host has nothing to do but to count. The
 recipe begins with that of He et al. 2016a, section 4.2: batches of 128, momentum 0.9, learning rate 0.1, shifts by up
-to four pixels, flips. It differs in the schedule, which fits few passes (the rate rises in the first tenth of the
+to four pixels, flips. It differs in the schedule, which fits few epochs (the rate rises in the first tenth of the
 steps, and falls along a cosine to 0); in the units, which are those of He et al. 2016b, with batch norm and ReLU
 before the convolutions; in Nesterov's form of momentum; in a weight decay of 5e-4, where the paper has 1e-4; in
 training on all 50,000 images, where the paper keeps 5,000 for validation; and in pixels from 0 to 1, without their
@@ -66,22 +66,22 @@ class Augmented(layers.Layer):
         return ops.cast(ops.take(self.pixels, place, axis=0), self.compute_dtype) / 255
 
 
-def train(network, dataset, passes, seed, name):
-    """Train a network. Returns training loss and test accuracy by pass, two lists, and the seconds that a pass took."""
+def train(network, dataset, epochs, seed, name):
+    """Train a network. Returns training loss and test accuracy by epoch, two lists, and the seconds that an epoch took."""
     images = np.round(dataset.x_train * 255).astype("uint8")
     rows = keras.Input((), dtype="int32")
     learner = keras.Model(rows, network(Augmented(images)(rows)))
-    steps = passes * -(-len(images) // BATCH)
+    steps = epochs * -(-len(images) // BATCH)
     rate = keras.optimizers.schedules.CosineDecay(
         0.0, steps - steps // 10, warmup_target=LEARNING_RATE, warmup_steps=steps // 10
     )
     training.compile_classifier(learner, optimizer=keras.optimizers.SGD(rate, momentum=0.9, nesterov=True))
-    state = _State(f"{name}, {passes} passes", network.variables + learner.optimizer.variables)
+    state = _State(f"{name}, {epochs} epochs", network.variables + learner.optimizer.variables)
     history = state.load()
-    with experiments.bar(total=passes, initial=len(history), desc=name, unit="pass") as shown:
-        for number in range(len(history), passes):
+    with experiments.bar(total=epochs, initial=len(history), desc=name, unit="epoch") as shown:
+        for number in range(len(history), epochs):
             start = time.perf_counter()
-            of_pass = training.fit(
+            of_epoch = training.fit(
                 learner,
                 np.arange(len(images)),
                 dataset.y_train,
@@ -92,7 +92,7 @@ def train(network, dataset, passes, seed, name):
             )
             seconds = time.perf_counter() - start
             test = training.accuracy(network, dataset.x_test, dataset.y_test)
-            history.append((of_pass["loss"][0], test, seconds))
+            history.append((of_epoch["loss"][0], test, seconds))
             state.save(history)
     loss, test, seconds = map(list, zip(*history, strict=True))
     return loss, test, float(np.median(seconds))
@@ -117,15 +117,15 @@ class _State:
         with np.load(self.path, allow_pickle=False) as arrays:
             for number, variable in enumerate(self.variables):
                 variable.assign(arrays[f"arr_{number}"])
-            return [tuple(of_pass) for of_pass in arrays["history"].tolist()]
+            return [tuple(of_epoch) for of_epoch in arrays["history"].tolist()]
 
 
-def make_weights(passes):
+def make_weights(epochs):
     """ResNet-20, its record, and its weights in the package."""
     keras.utils.set_random_seed(0)
     dataset = data.load("cifar10")
     network = resnet.resnet(depth=20, weight_decay=WEIGHT_DECAY)
-    loss, test, seconds = train(network, dataset, passes, 0, "resnet20")
+    loss, test, seconds = train(network, dataset, epochs, 0, "resnet20")
     keras.mixed_precision.set_global_policy("float32")
     shipped = resnet.resnet(depth=20)
     shipped.set_weights(network.get_weights())
@@ -138,10 +138,10 @@ def make_weights(passes):
     }
     of_training = training.accuracy(shipped, dataset.x_train, dataset.y_train)
     measured = {"accuracy": accuracy, "training accuracy": of_training, "without": without}
-    return {"loss": loss, "test": test, "seconds a pass": seconds} | measured
+    return {"loss": loss, "test": test, "seconds an epoch": seconds} | measured
 
 
-def make_precision(passes):
+def make_precision(epochs):
     """Does it matter in what ResNet-20 computes? Curves in float32 and in the chosen policy, from the same start."""
     dataset, chosen = data.load("cifar10"), keras.mixed_precision.dtype_policy().name
     results = {}
@@ -149,22 +149,22 @@ def make_precision(passes):
         keras.mixed_precision.set_global_policy(policy)
         keras.utils.set_random_seed(0)
         network = resnet.resnet(depth=20, weight_decay=WEIGHT_DECAY)
-        loss, test, seconds = train(network, dataset, passes, 0, f"resnet20 {policy}")
-        results[policy] = {"loss": loss, "test": test, "seconds a pass": seconds}
+        loss, test, seconds = train(network, dataset, epochs, 0, f"resnet20 {policy}")
+        results[policy] = {"loss": loss, "test": test, "seconds an epoch": seconds}
     return {"by policy": results}
 
 
-def make_table(passes):
+def make_table(epochs):
     """The family of the paper's table 6, plain and residual: curves, test accuracies and norms of kernels by seed."""
     dataset = data.load("cifar10")
 
     def run(depth, kind, seed):
         keras.utils.set_random_seed(seed)
         network = KINDS[kind](depth=depth, weight_decay=WEIGHT_DECAY)
-        loss, test, seconds = train(network, dataset, passes, seed, f"{kind} {depth} seed {seed}")
+        loss, test, seconds = train(network, dataset, epochs, seed, f"{kind} {depth} seed {seed}")
         convolutions = [layer for layer in network.layers if isinstance(layer, layers.Conv2D)]  # from the first
         norms = [float(np.linalg.norm(ops.convert_to_numpy(layer.kernel))) for layer in convolutions]
-        return {"loss": loss, "test": test, "seconds a pass": seconds, "norms": norms}
+        return {"loss": loss, "test": test, "seconds an epoch": seconds, "norms": norms}
 
     results = experiments.sweep(run, DEPTHS, KINDS, seeds=SEEDS, name="resnet-table")
     return {"networks": {f"{kind} {depth}": result for (depth, kind), result in results.items()}}
@@ -180,16 +180,16 @@ MAKE = {
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("what", choices=MAKE)
-    parser.add_argument("--passes", type=int, default=30, help="over the training images")
+    parser.add_argument("--epochs", type=int, default=30, help="over the training images")
     parser.add_argument("--policy", default="float32", help="what Keras computes in, mixed_bfloat16 for instance")
     arguments = parser.parse_args()
-    if arguments.passes < 1:
-        parser.error(f"--passes is {arguments.passes}; give 1 or more.")
+    if arguments.epochs < 1:
+        parser.error(f"--epochs is {arguments.epochs}; give 1 or more.")
     os.environ["COURSEKIT_PROFILE"] = "full"
     keras.mixed_precision.set_global_policy(arguments.policy)
     make, name = MAKE[arguments.what]
-    recipe = {"passes": arguments.passes, "policy": arguments.policy, "rate": LEARNING_RATE, "decay": WEIGHT_DECAY}
-    results = make(arguments.passes)
+    recipe = {"epochs": arguments.epochs, "policy": arguments.policy, "rate": LEARNING_RATE, "decay": WEIGHT_DECAY}
+    results = make(arguments.epochs)
     os.environ["COURSEKIT_RECORD"] = "1"
     records.write(name, recipe | results)
 

@@ -38,7 +38,7 @@ function render({ model, el }) {
     depth.show(depths, at, `${depths[at]}`);
     deleted.show(Array.from({ length: units + 1 }), unit + 1, unit < 0 ? "none" : `${unit + 1} of ${units}`);
     charts.replaceChildren(
-      chart("training loss, by pass", kinds.map((kind) => result[kind].loss.map(mean)), ranges.loss),
+      chart("training loss, by epoch", kinds.map((kind) => result[kind].loss.map(mean)), ranges.loss),
       chart("gradient at the start, by unit", kinds.map((kind) => result[kind].gradients), ranges.gradients, true),
       chart("test accuracy without one unit", kinds.map((kind) => result[kind].without), ranges.without, false, unit));
     says.replaceChildren(...sentences(summary(result, unit), depths[at], unit));

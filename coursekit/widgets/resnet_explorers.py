@@ -49,7 +49,7 @@ class DepthExplorer(Widget):
 
     Args:
         results: dict from a depth to a dict from the kind of network (``"plain"``, say) to another with ``loss``
-            (passes, seeds); ``test``, accuracies in [0, 1] (seeds,); ``gradients`` (units,), norms above 0; ``without``
+            (epochs, seeds); ``test``, accuracies in [0, 1] (seeds,); ``gradients`` (units,), norms above 0; ``without``
             (units,), accuracies without the unit, NaN where there is none. Every depth has the same kinds, and the
             kinds of a depth as many units.
 
@@ -106,7 +106,7 @@ def checked(name, run):
     if loss.ndim != 2 or test.ndim != 1 or gradients.ndim != 1 or without.shape != gradients.shape:
         raise ValueError(
             f"The results of {name} have loss {loss.shape}, test {test.shape}, gradients {gradients.shape} and without "
-            f"{without.shape}; they must be (passes, seeds), (seeds,), (units,) and (units,)."
+            f"{without.shape}; they must be (epochs, seeds), (seeds,), (units,) and (units,)."
         )
     if not loss.size or not test.size or not gradients.size:
         raise ValueError(f"The results of {name} are empty.")
