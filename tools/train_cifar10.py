@@ -67,7 +67,7 @@ class Augmented(layers.Layer):
 
 
 def train(network, dataset, epochs, seed, name):
-    """Train a network. Returns training loss and test accuracy by epoch, two lists, and the seconds that an epoch took."""
+    """Train a network. Returns training loss and test accuracy by epoch, two lists, and the seconds of an epoch."""
     images = np.round(dataset.x_train * 255).astype("uint8")
     rows = keras.Input((), dtype="int32")
     learner = keras.Model(rows, network(Augmented(images)(rows)))
