@@ -69,8 +69,9 @@ def test_the_full_profile_shows_a_verdict_of_its_own():
 @pytest.mark.site
 @pytest.mark.parametrize("damage", ["no record", "unknown claim", "twice"])
 def test_claims_that_do_not_fit_fail_the_build_in_a_sentence(tmp_path, damage):
-    for name in ("_config.yml", "_toc.yml", "pyproject.toml"):
+    for name in ("_config.yml", "pyproject.toml"):
         shutil.copy(ROOT / name, tmp_path)
+    (tmp_path / "_toc.yml").write_text("format: jb-book\nroot: claims\n")  # the other pages would only take longer
     for name in ("book", "coursekit", "tools"):
         shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
     package = tmp_path / "coursekit"
