@@ -24,6 +24,11 @@ def parents(operation):
     return [parent.operation for node in operation._inbound_nodes[:1] for parent in node.parent_nodes]
 
 
+def calls(operation):
+    """The calls of a layer or operation in the graphs that it is in, a list of nodes."""
+    return list(operation._inbound_nodes)
+
+
 def all_layers(layer):
     """A layer, and all that are inside of it at any depth."""
     return list(layer._flatten_layers())

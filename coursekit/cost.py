@@ -21,7 +21,7 @@ import numpy as np
 from keras import layers, ops
 
 from coursekit import _keras, multiplications, receptive_field, require
-from coursekit.cost_rules import CONTAINERS, RULES, Rule, find, register
+from coursekit.cost_rules import CONTAINERS, RULES, Rule, activated, find, register
 from coursekit.multiplications import inside
 from coursekit.receptive_field import WHOLE, Span, Traced
 
@@ -395,7 +395,7 @@ class _Trace(keras.Operation):
     def _add(self, name, layer, rule, weights, inputs, tensors):
         outputs = [Traced(tuple(x.shape)) for x in tensors]
         multiplied, field = self._apply(rule, layer, inputs, outputs) if rule else (None, None)
-        field = receptive_field.activated(layer, field, outputs)
+        field = activated(layer, field, outputs)
         self.fields |= {id(x): (x, field) for x in tensors}
         weights = [weight for weight in weights if id(weight) not in self.counted]
         self.counted |= {id(weight) for weight in weights}

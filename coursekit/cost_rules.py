@@ -25,6 +25,7 @@ from coursekit.receptive_field import (
     enlarged,
     everything,
     mixed,
+    over,
     over_axis,
     shifted,
     side_by_side,
@@ -192,3 +193,28 @@ def find(operation):
         if "call" in vars(cls):
             return None
     return None
+
+
+def activated(layer, field, outputs):
+    """The field behind a layer's activation, which may join the values along the last axis.
+
+    Args:
+        layer: any, with or without an activation.
+        field: of its output before the activation.
+        outputs: as for ``Rule``.
+
+    Returns:
+        The field of the outputs, or None.
+
+    >>> image = Traced((1, 8, 8, 3), (Span(axis=1), Span(axis=2)))
+    >>> activated(layers.ReLU(), image.field, [image]) == image.field
+    True
+    """
+    activation, traced = getattr(layer, "activation", None), Traced(outputs[0].shape, field)
+    if isinstance(activation, layers.Layer):
+        rule = find(activation)
+        return rule.field(activation, [traced], outputs) if rule else None
+    if callable(activation) and not activation.__module__.startswith("keras."):
+        return None  # a function of one's own may look anywhere
+    joins = getattr(activation, "__name__", None) in ("softmax", "log_softmax", "sparsemax", "glu")
+    return over([-1], traced) if joins else field

@@ -72,7 +72,7 @@ def load(name):
     >>> load("digits")
     Dataset('digits': 4000 training and 1000 test images of 28x28x1, classes 0, 1, 2, 3, 4, 5, 6, 7, 8, 9)
     """
-    if name not in CLASS_NAMES:
+    if name not in list(CLASS_NAMES):
         raise ValueError(f"There is no data set {name!r}; choose one of {', '.join(CLASS_NAMES)}.")
     folder = os.environ.get("COURSEKIT_DATA")
     if name == "digits":
@@ -100,7 +100,7 @@ def save(name, folder):
         ValueError: as ``load`` does.
         FileNotFoundError: as ``load`` does.
     """
-    if name not in CLASS_NAMES:
+    if name not in list(CLASS_NAMES):
         raise ValueError(f"There is no data set {name!r}; choose one of {', '.join(CLASS_NAMES)}.")
     arrays = _read(DIGITS, name, DIGITS_SHA256) if name == "digits" else _download(name)
     folder = pathlib.Path(folder)
@@ -132,6 +132,7 @@ def select_classes(dataset, classes):
     >>> select_classes(load("digits"), [7, 1]).class_names
     ('7', '1')
     """
+    classes = require.listed("classes", classes)
     classes = [dataset.class_names.index(c) if c in dataset.class_names else c for c in classes]
     if not classes:
         raise ValueError(f"No class is named; choose some of {dataset.class_names}.")

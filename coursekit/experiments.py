@@ -9,7 +9,7 @@ import numpy as np
 from scipy import special
 from tqdm.auto import tqdm
 
-from coursekit import records, runtime
+from coursekit import records, require, runtime
 
 
 def sweep(run, *choices, seeds, name):
@@ -29,18 +29,26 @@ def sweep(run, *choices, seeds, name):
         number's name to float64 (seeds,).
 
     Raises:
-        ValueError: where a number's name is no string.
+        ValueError: where a number's name is no string, runs return different names, or two combinations are equal.
 
     >>> sweep(lambda n, seed: {"square": n**2 + seed}, (2, 3), seeds=range(3), name="squares")[3]["square"]
     array([ 9., 10., 11.])
     """
     kept = _Results(name)
     results = {}
-    jobs = list(itertools.product(*choices, seeds))
+    seeds = require.listed("seeds", seeds)
+    combinations = list(itertools.product(*choices))
+    twice = [one for one in combinations if combinations.count(one) > 1]
+    if twice:  # their runs would pass for those of more seeds
+        raise ValueError(f"The choices {twice[0]!r} and {twice[1]!r} are equal; name every combination once.")
+    jobs = [(*combination, seed) for combination, seed in itertools.product(combinations, seeds)]
     for *combination, seed in bar(jobs, desc=name, unit="run"):
         numbers = kept.get([*combination, seed], lambda: run(*combination, seed=seed))  # noqa: B023 (called at once)
         key = combination[0] if len(choices) == 1 else tuple(combination)
-        results.setdefault(key, []).append(numbers)
+        of_key = results.setdefault(key, [])
+        if of_key and of_key[0].keys() != numbers.keys():
+            raise ValueError(f"Runs of {key!r} return {[*of_key[0]]} and {[*numbers]}; return the same names.")
+        of_key.append(numbers)
     return {
         key: {number: np.array([one[number] for one in of_seeds], "float64") for number in of_seeds[0]}
         for key, of_seeds in results.items()
@@ -114,6 +122,11 @@ def _recorded(name, choices, seeds, again):
     }
 
 
+def _plain(number):
+    """A number of NumPy or of a backend, as JSON has it."""
+    return np.asarray(number).tolist()
+
+
 class _Results:
     """Results of a sweep by key; on disk too, one JSON line each, where ``COURSEKIT_RESUME`` says so."""
 
@@ -126,15 +139,17 @@ class _Results:
         self.results = {json.dumps(key): value for key, value in map(json.loads, whole.splitlines())}
 
     def get(self, key, compute):
-        name = json.dumps(key, default=lambda number: number.item())
+        name = json.dumps(key, default=_plain)
         if name not in self.results:
             numbers = compute()
+            if not isinstance(numbers, dict):
+                raise ValueError(f"A run of a sweep returns {type(numbers).__name__}; return a dict of numbers.")
             if not all(isinstance(number, str) for number in numbers):
                 # JSON has no other names: an interrupted sweep would go on with different ones.
                 raise ValueError(f"A run of a sweep returns the names {[*numbers]}; make all of them strings.")
             self.results[name] = numbers
             if self.path:
-                line = json.dumps([key, self.results[name]], default=lambda number: number.item())
+                line = json.dumps([key, self.results[name]], default=_plain)
                 with open(self.path, "a", encoding="utf-8") as file:
                     file.write(line + "\n")
         return self.results[name]

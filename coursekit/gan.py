@@ -589,8 +589,9 @@ def generator_loss(on_fake, loss="non_saturating"):
 
 def _single(logits):
     """Logits in float32 at least. One that float16 could not hold becomes the largest that it can, 65504."""
-    dtype = keras.backend.standardize_dtype(ops.convert_to_tensor(logits).dtype)
-    if dtype not in ("float16", "bfloat16"):
+    logits = ops.convert_to_tensor(logits)
+    dtype = keras.backend.standardize_dtype(logits.dtype)
+    if dtype in ("float32", "float64"):
         return logits
     logits = ops.cast(logits, "float32")
     return ops.clip(logits, -65504.0, 65504.0) if dtype == "float16" else logits
@@ -602,6 +603,7 @@ def _share(answers):
 
 def _sizes(image_shape, filters):
     """Both as tuples of Python's integers, which Keras insists on, once they fit together."""
+    require.channels_last()
     shape, filters = (tuple(sizes) if np.ndim(sizes) == 1 else (sizes,) for sizes in (image_shape, filters))
     if len(shape) != 3 or not all(require.is_whole(n) and n > 0 for n in shape):
         raise ValueError(f"image_shape is {image_shape!r}; it must be (height, width, channels).")

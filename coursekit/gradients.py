@@ -21,13 +21,19 @@ def value_and_grad(function, variables, *, keep=(), read=()):
         not depend on becomes zeros.
 
     Raises:
-        ValueError: where the function returns no scalar.
+        ValueError: where the function returns no scalar, the scalar is a whole number, or variables are no list or
+            named twice.
 
     >>> x = keras.Variable([1.0, 2.0])
     >>> value, (gradient,) = value_and_grad(lambda: keras.ops.sum(x**2), [x])
     >>> keras.ops.convert_to_numpy(gradient).tolist()
     [2.0, 4.0]
     """
+    for name, some in (("variables", variables), ("keep", keep), ("read", read)):
+        if not isinstance(some, (list, tuple)):  # JAX would go through a single variable for ever
+            raise ValueError(f"{name} is a {type(some).__name__}; give a list of variables.")
+    if len({id(variable) for variable in variables}) != len(variables):
+        raise ValueError("A variable is named twice; its gradient would be shared between the two.")
     constants = [(variable, keras.ops.convert_to_tensor(variable.value)) for variable in (*read, *keep)]
 
     def stateless(values):
@@ -40,6 +46,8 @@ def value_and_grad(function, variables, *, keep=(), read=()):
         if scalar.shape != ():
             shape = tuple(scalar.shape)
             raise ValueError(f"The function returns shape {shape}; a gradient needs a scalar: average it.")
+        if not keras.backend.is_float_dtype(keras.backend.standardize_dtype(scalar.dtype)):
+            raise ValueError(f"The function returns {scalar.dtype}, which has no gradient; compute a float.")
         return scalar, (result, [scope.get_current_value(variable) for variable in keep])
 
     values = [keras.ops.convert_to_tensor(variable.value) for variable in variables]

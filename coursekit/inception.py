@@ -121,6 +121,7 @@ def _conv(x, filters, size, *, name, strides=1, normalize=None):
     filters = require.whole(name, filters)
     if normalize is None:
         return layers.Conv2D(filters, size, strides, "same", activation="relu", name=name)(x)
+    require.layer_class("normalize", normalize)
     x = layers.Conv2D(filters, size, strides, "same", name=name)(x)
     return layers.ReLU(name=f"{name}_relu")(normalize(name=f"{name}_norm")(x))
 
@@ -243,9 +244,15 @@ def scale_filters(filters, share, kind="reduced"):
     Returns:
         A dict as in ``MODULES``, from the module's parameters to int.
 
+    Raises:
+        ValueError: for another kind, or a share that is not greater than 0.
+
     >>> scale_filters(MODULES["3a"], 1 / 8, "naive")
     {'conv_1x1': 8, 'conv_3x3': 16, 'conv_5x5': 4}
     """
+    require.choice("kind", kind, KINDS)
+    if not require.is_finite(share) or share <= 0:
+        raise ValueError(f"share is {share!r}; it must be greater than 0.")
     kept = filters if kind == "reduced" else ("conv_1x1", "conv_3x3", "conv_5x5")
     return {name: _share(filters[name], share) for name in kept}
 

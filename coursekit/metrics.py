@@ -50,9 +50,13 @@ def classifier_network(image_shape):
         Functional model from images (batch, height, width, channels) to a pair, features (batch, 64) and logits (batch,
         10).
 
+    Raises:
+        ValueError: for another shape, or where Keras is set to have the channels first.
+
     >>> classifier_network((32, 32, 3)).count_params()
     73402
     """
+    image_shape, _ = require.images(image_shape, 10, smallest=8, any_size=True)
     x = inputs = keras.Input(image_shape, dtype="float32")
     for number in (16, 32, 64):
         for _ in range(2):
@@ -81,6 +85,7 @@ def classify(images, name):
     >>> features.shape, classes.shape
     ((3, 64), (3,))
     """
+    require.choice("name", name, CLASSIFIERS)
     network, images = _shared_classifier(name), np.asarray(images)
     shape = data.IMAGE_SHAPES[name]
     if images.shape[1:] != shape:

@@ -337,12 +337,15 @@ def small_alexnet(
     """
     input_shape, num_classes = require.images(input_shape, num_classes)
     require.choice("where", where, ("before", "after"))
-    if len(filters) == 0 or not all(require.is_whole(width) and width > 0 for width in filters):
+    widths = require.listed("filters", filters)
+    if len(widths) == 0 or not all(require.is_whole(width) and width > 0 for width in widths):
         raise ValueError(f"filters is {filters!r}; it must be whole numbers greater than 0, one for each convolution.")
     require.rate("dropout", dropout)
-    filters, kernel_size = [int(width) for width in filters], require.whole("kernel_size", kernel_size)
+    filters, kernel_size = [int(width) for width in widths], require.whole("kernel_size", kernel_size)
     all_layers = range(1, len(filters) + 1)
-    normalized = set(all_layers if normalized_layers is None else normalized_layers)
+    normalized = set(
+        all_layers if normalized_layers is None else require.listed("normalized_layers", normalized_layers)
+    )
     if not normalized <= set(all_layers):
         raise ValueError(
             f"normalized_layers is {sorted(normalized)}; there are only the convolutions 1 to {len(filters)}."
@@ -368,7 +371,9 @@ def small_alexnet(
 
 def _normalization(kind, prefix):
     """Return a function of a tensor and the number of its layer that normalizes the tensor, or does nothing."""
-    if not callable(kind):
+    if hasattr(kind, "call"):
+        require.layer_class("normalization", kind)
+    elif not callable(kind):
         require.choice("normalization", kind, (*NORMALIZATIONS, None))
     make = NORMALIZATIONS.get(kind, kind)
     return lambda x, number: make(name=f"{prefix}norm{number}")(x) if make else x

@@ -4,10 +4,13 @@ import contextlib
 import io
 import itertools
 import pathlib
+from collections.abc import Mapping
 
 import matplotlib.pyplot as plt
 import numpy as np
 from IPython.display import Image
+
+from coursekit import require
 
 STYLE = pathlib.Path(__file__).parent / "assets" / "coursekit.mplstyle"
 MARKERS = "osD^vP*X"  # one more than there are colors, so that no two of 56 curves look alike
@@ -36,8 +39,7 @@ def show(figure, alt):
     >>> show(plt.figure(), "Nothing yet.").alt
     'Nothing yet.'
     """
-    if not alt.strip():
-        raise ValueError("alt is empty; say in a sentence what the figure shows.")
+    _require_alt(alt)
     buffer = io.BytesIO()
     # Without the software's name in it, the same figure is the same file under another version.
     figure.savefig(buffer, format="png", metadata={"Software": None})
@@ -65,9 +67,12 @@ def curves(x, series, *, alt, xlabel, ylabel, title="", categorical=False, ylim=
     >>> curves([1, 2], {"frozen": [[0.7, 0.8], [0.8, 0.9]]}, alt="Rising.", xlabel="labels", ylabel="accuracy").format
     'png'
     """
-    series = {name: np.asarray(numbers, "float64") for name, numbers in series.items()}
-    if not series:
+    if not isinstance(series, Mapping) or not series:
         raise ValueError("There is no series to draw; pass a dict from name to numbers.")
+    series = {name: np.asarray(numbers, "float64") for name, numbers in series.items()}
+    if len(x) == 0:
+        raise ValueError("There is no point to draw; x is empty.")
+    _require_alt(alt)
     for name, numbers in series.items():
         if numbers.ndim == 0 or len(numbers) != len(x):
             raise ValueError(f"{name} has shape {numbers.shape} for {len(x)} points; it needs one row a point.")
@@ -85,7 +90,7 @@ def curves(x, series, *, alt, xlabel, ylabel, title="", categorical=False, ylim=
             axes.xaxis.get_major_locator().set_params(integer=True)  # there is no half epoch
         axes.set(xlabel=xlabel, ylabel=ylabel, title=title, ylim=ylim)
         axes.legend(loc="upper left", bbox_to_anchor=(1, 1))  # beside the curves, which it would cover somewhere
-        return show(figure, f"{alt} {_spoken(x, series)}" if alt.strip() else alt)
+        return show(figure, f"{alt} {_spoken(x, series)}")
 
 
 def dots(rows, names, xlabel):
@@ -107,7 +112,7 @@ def dots(rows, names, xlabel):
     ['plain', 'residual']
     """
     rows = list(rows)
-    if len(rows) != len(names):
+    if len(rows) != len(names) or isinstance(names, str):
         raise ValueError(f"There are {len(rows)} rows and {len(names)} names; give one name a row.")
     with style():
         figure, axes = plt.subplots(figsize=(7.5, 0.4 * len(names) + 1))
@@ -118,6 +123,11 @@ def dots(rows, names, xlabel):
         axes.set(xlabel=xlabel)
         axes.margins(x=0.06)
     return figure
+
+
+def _require_alt(alt):
+    if not isinstance(alt, str) or not alt.strip():
+        raise ValueError("alt is empty; say in a sentence what the figure shows.")
 
 
 def _spoken(x, series):
@@ -142,17 +152,25 @@ def image_grid(images, *, alt, titles=None, columns=10):
         What ``show`` returns.
 
     Raises:
-        ValueError: where images and titles differ in number, there are no images, they have another shape, or
-            ``alt`` is empty.
+        ValueError: where images and titles differ in number, there are no images, they have another shape or lie
+            outside of [0, 1], or ``alt`` is empty.
 
     >>> image_grid(np.zeros((2, 4, 4, 1)), alt="Two black squares.", columns=2).format
     'png'
     """
-    if len(images) == 0:
+    images = [np.asarray(image) for image in images]
+    if not images:
         raise ValueError("There is no image to draw.")
-    for shape in map(np.shape, images):
+    for image in images:
+        shape = image.shape
         if len(shape) != 2 and (len(shape) != 3 or shape[-1] not in (1, 3)):
             raise ValueError(f"An image has shape {shape}; it must be (height, width), or (height, width, 1 or 3).")
+        if (image < -1e-3).any() or (image > 1 + 1e-3).any():
+            raise ValueError(
+                f"An image lies in [{np.nanmin(image):g}, {np.nanmax(image):g}]; rescale it to [0, 1], which is drawn "
+                "from black to white."
+            )
+    columns = require.whole("columns", columns)
     if titles is not None and len(titles) != len(images):
         raise ValueError(f"There are {len(images)} images and {len(titles)} titles; give one title an image.")
     rows = -(-len(images) // columns)

@@ -1,11 +1,13 @@
 """Trained weights: those that come with the package, a file of one's own, and those of the same network in PyTorch."""
 
+import os
 import pathlib
+from collections.abc import Mapping
 
 import h5py
 import numpy as np
 
-from coursekit import data
+from coursekit import _keras, data
 
 FOLDER = pathlib.Path(__file__).parent / "assets"
 # What comes with the package, each file in half precision and known by its SHA-256. LICENSE says what it was made from.
@@ -29,22 +31,27 @@ def load(model, weights, known=None):
 
     Raises:
         FileNotFoundError: for a name that is not known and no path of a file.
-        ValueError: for weights of another network; the model then stays as it was.
+        ValueError: for weights of another network, or what is neither; the model then stays as it was.
     """
     known = known or {}
     if weights is None:
         return model
-    if weights in list(known):
+    names = "".join(f", {name!r}" for name in known)
+    sentence = f"it must be None{names}, or the path of a .weights.h5 file."
+    if not isinstance(weights, (str, os.PathLike)):
+        raise ValueError(f"weights is {type(weights).__name__}; {sentence}")
+    if weights in known:
         return assign(model, known[weights](), repr(weights))
     if not pathlib.Path(weights).is_file():
-        names = "".join(f", {name!r}" for name in known)
-        raise FileNotFoundError(f"weights is {weights!r}; it must be None{names}, or the path of a .weights.h5 file.")
+        raise FileNotFoundError(f"weights is {weights!r}; {sentence}")
+    if not str(weights).endswith(".weights.h5"):
+        raise ValueError(f"weights is {str(weights)!r}; {sentence}")
     before = model.get_weights()
     try:
         if _number_in(weights) != len(before):
             raise ValueError("Keras would load the part of them that fits.")
         model.load_weights(weights)
-    except (ValueError, OSError) as error:
+    except (ValueError, OSError, RuntimeError, KeyError) as error:  # the last two come from a damaged file
         model.set_weights(before)
         raise ValueError(f"{str(weights)!r} does not hold the weights of {model.name}.") from error
     return model
@@ -112,8 +119,9 @@ def shipped(name):
 def from_pytorch(model, state):
     """Give a model the weights of the same network in PyTorch, layer by layer in order.
 
-    PyTorch keeps kernels as (out, in, height, width) and dense weights as (out, in); names do not matter, the order
-    does. A network whose shortcuts have weights lists them elsewhere than ours: reorder ``state`` then.
+    PyTorch keeps kernels as (out, in, height, width) and dense weights as (out, in), and flattens maps channel by
+    channel; names do not matter, the order does. A network whose shortcuts have weights lists them elsewhere than ours:
+    reorder ``state`` then.
 
     Args:
         model: functional model of convolutions, dense layers and batch norms.
@@ -131,9 +139,31 @@ def from_pytorch(model, state):
     >>> from_pytorch(model, {"conv.weight": np.ones((4, 3, 5, 5))}).get_weights()[0].shape
     (5, 5, 3, 4)
     """
+    if not isinstance(state, Mapping):
+        raise ValueError(f"state is {type(state).__name__}; give a dict from names to arrays, as state_dict() does.")
     counters = "num_batches_tracked"  # of PyTorch's batch norm, for a moving average that Keras does not have
     arrays = [np.asarray(state[name]) for name in state if not name.endswith(counters)]
+    for position, weight in enumerate(model.weights[: len(arrays)]):
+        maps = _flattened(model, weight)
+        if maps and arrays[position].shape == (weight.shape[1], weight.shape[0]):
+            height, width, channels = maps
+            by_channel = arrays[position].reshape(-1, channels, height, width)
+            arrays[position] = np.moveaxis(by_channel, 1, 3).reshape(arrays[position].shape)
     return assign(model, [array.transpose(_AXES.get(array.ndim, range(array.ndim))) for array in arrays], "of PyTorch")
 
 
-_AXES = {4: (2, 3, 1, 0), 2: (1, 0)}
+_AXES = {5: (2, 3, 4, 1, 0), 4: (2, 3, 1, 0), 3: (2, 1, 0), 2: (1, 0)}
+
+
+def _flattened(model, weight):
+    """(height, width, channels) of the maps whose flat values are what a weight is the dense kernel for, or None."""
+    from keras import layers
+
+    every = [one for one in _keras.all_layers(model) if isinstance(one, layers.Dense) and one.built]
+    dense = [one for one in every if one.kernel is weight]
+    parents = _keras.parents(dense[0]) if dense else []
+    while len(parents) == 1 and isinstance(parents[0], (layers.Dropout, layers.Activation, layers.ReLU)):
+        parents = _keras.parents(parents[0])
+    if len(parents) == 1 and isinstance(parents[0], layers.Flatten) and len(parents[0].input.shape) == 4:
+        return tuple(parents[0].input.shape[1:])
+    return None

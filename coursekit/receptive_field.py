@@ -198,26 +198,6 @@ def over(axes, traced):
     return tuple(Span(EVERYTHING) if span.axis in axes else span for span in field)
 
 
-def activated(layer, field, outputs):
-    """The field behind a layer's activation, which may join the values along the last axis.
-
-    Args:
-        layer: any, with or without an activation.
-        field: of its output before the activation.
-        outputs: as for ``Rule``.
-
-    Returns:
-        The field of the outputs, or None.
-
-    >>> image = Traced((1, 8, 8, 3), (Span(axis=1), Span(axis=2)))
-    >>> activated(layers.ReLU(), image.field, [image]) == image.field
-    True
-    """
-    name = getattr(getattr(layer, "activation", None), "__name__", None)
-    joins = name in ("softmax", "log_softmax", "sparsemax", "glu")
-    return over([-1], Traced(outputs[0].shape, field)) if joins else field
-
-
 def over_axis(layer, inputs, outputs):
     """Of a normalization, over the axis that it names.
 
@@ -446,6 +426,8 @@ def enlarged(layer, inputs, outputs):
 def _enlarged(times, reach):
     def places(place):
         center = Fraction(2 * place + 1 - times, 2 * times)  # pixels are squares, whose centers are compared
+        if center.denominator == 1:  # on a pixel, every interpolation answers that pixel
+            return [int(center)]
         return range(math.floor(center - reach) + 1, math.ceil(center + reach))
 
     return places, 1, times

@@ -3,6 +3,7 @@
 import math
 import numbers
 import operator
+from collections.abc import Iterable
 
 
 def is_whole(value):
@@ -35,12 +36,13 @@ def is_finite(value):
     return isinstance(value, numbers.Real) and not isinstance(value, bool) and math.isfinite(value)
 
 
-def whole(name, value):
+def whole(name, value, smallest=1):
     """Require a whole number from 1.
 
     Args:
         name: str, what the message calls the value.
         value: anything.
+        smallest: int, where it is not 1.
 
     Returns:
         The value as an int. Keras refuses NumPy's in some places.
@@ -51,9 +53,46 @@ def whole(name, value):
     >>> whole("units", 3)
     3
     """
-    if not is_whole(value) or value < 1:
-        raise ValueError(f"{name} is {value!r}; it must be a whole number from 1.")
+    if not is_whole(value) or value < smallest:
+        raise ValueError(f"{name} is {value!r}; it must be a whole number from {smallest}.")
     return operator.index(value)
+
+
+def listed(name, values):
+    """Require several values in some order.
+
+    Args:
+        name: str, what the message calls them.
+        values: anything.
+
+    Returns:
+        A list of them.
+
+    Raises:
+        ValueError: for a single value, or a text.
+
+    >>> listed("filters", (16, 32))
+    [16, 32]
+    """
+    if isinstance(values, (str, bytes)) or not isinstance(values, Iterable):
+        raise ValueError(f"{name} is {values!r}; give a list.")
+    return list(values)
+
+
+def layer_class(name, value):
+    """Require a class of layers, or a function that makes one.
+
+    Args:
+        name, value: as for ``whole``.
+
+    Raises:
+        ValueError: for another value, a layer among them.
+
+    >>> layer_class("normalize", lambda name: None)
+    """
+    is_layer = hasattr(value, "call") and not isinstance(value, type)
+    if not callable(value) or is_layer:
+        raise ValueError(f"{name} is {value!r}; give a class of layers, such as keras.layers.BatchNormalization.")
 
 
 def rate(name, value):
@@ -100,7 +139,9 @@ def maps(x):
     >>> maps(keras.Input((28, 28, 192)))
     """
     channels_last()
-    if len(x.shape) != 4:
+    if not hasattr(x, "shape"):
+        raise ValueError(f"The input is {type(x).__name__}; it must be a tensor (batch, height, width, channels).")
+    if len(x.shape) != 4 or x.shape[-1] is None:
         raise ValueError(f"The input has shape {tuple(x.shape)}; it must be (batch, height, width, channels).")
 
 

@@ -186,7 +186,7 @@ def _decay(rate):
     """What adds half the rate times the sum of squares to the loss: the derivative is the rate times a weight."""
     if not require.is_finite(rate) or rate < 0:
         raise ValueError(f"weight_decay is {rate!r}; it must be 0, which is none, or greater.")
-    return keras.regularizers.L2(rate / 2) if rate else None
+    return keras.regularizers.L2(float(rate) / 2) if rate else None
 
 
 def _norm(name, **options):

@@ -9,6 +9,7 @@ import platform
 import sys
 from types import SimpleNamespace
 
+from coursekit import require
 from coursekit._version import __version__
 
 PROFILES = ("quick", "full")
@@ -51,7 +52,7 @@ def settings(*, quick, full):
         odd = ", ".join(sorted(quick.keys() ^ full.keys()))
         raise ValueError(f"The quick and the full settings must name the same things; only one of them has: {odd}.")
     chosen = quick if profile() == "quick" else full
-    if chosen.get("seeds", 0) < 3:
+    if not require.is_whole(chosen.get("seeds")) or chosen["seeds"] < 3:
         raise ValueError("Give seeds=3 or more: one or two runs show chance, not an effect.")
     return SimpleNamespace(**chosen | {"seeds": range(chosen["seeds"])})
 

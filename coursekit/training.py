@@ -16,6 +16,8 @@ STEPS_PER_EXECUTION = 25
 NUMBERS_AT_ONCE = 2**24
 # The state of every optimizer as it was compiled: not always zero, think of a loss scale or a learning rate.
 _optimizer_starts = weakref.WeakKeyDictionary()
+# The ids of the weights that every optimizer was built for.
+_optimizer_weights = weakref.WeakKeyDictionary()
 
 
 def compile_classifier(model, learning_rate=1e-3, optimizer=None):
@@ -81,6 +83,7 @@ def remember_start(model):
         model: compiled Keras model, built.
     """
     model.optimizer.build(model.trainable_variables)
+    _optimizer_weights[model.optimizer] = set(map(id, model.trainable_variables))
     _optimizer_starts[model.optimizer] = [
         keras.ops.convert_to_numpy(variable).copy() for variable in model.optimizer.variables
     ]
@@ -107,8 +110,8 @@ def fit(
 
     Args:
         model: compiled Keras model.
-        x: (images, ...).
-        y: (images, ...), or None for a model that learns from images alone.
+        x: (images, ...), an array, or what NumPy makes one of: a list, a tensor, a table of pandas.
+        y: (images, ...), likewise; or None for a model that learns from images alone.
         epochs: int.
         seed: int, or a tuple of them, decides the order of the images, on every backend alike, and what layers such as
             dropout draw.
@@ -125,12 +128,18 @@ def fit(
 
     Raises:
         ValueError: where there are no images, or not as many labels, or values among them that the model cannot learn
-            from: NaN, or labels that are no classes of a classifier.
+            from: NaN, labels that are no classes of a classifier, or of another shape than what is to answer them; and
+            where layers were frozen or thawed since the
+            model was compiled.
     """
-    require.whole("batch_size", batch_size)
-    _require_examples(model, x, y)
+    batch_size, epochs = require.whole("batch_size", batch_size), require.whole("epochs", epochs, smallest=0)
+    _require_seed(seed)
+    x, y = _require_examples(model, x, y)
+    images_per_epoch = len(x) if images_per_epoch is None else require.whole("images_per_epoch", images_per_epoch)
     if validation_data is not None:
-        _require_examples(model, *validation_data)
+        if not isinstance(validation_data, (tuple, list)) or len(validation_data) != 2:
+            raise ValueError("validation_data is no pair; give images and labels.")
+        validation_data = _require_examples(model, *validation_data)
     kept = resume_path(f"{description}.weights.h5") if description else None
     if kept and kept.is_file():
         model.load_weights(kept)
@@ -139,13 +148,15 @@ def fit(
         model(x[:1])
     if model.compiled and _optimizer_starts.get(model.optimizer, ()) is None:
         remember_start(model)
+    compiled_for = _optimizer_weights.get(model.optimizer) if model.compiled else None
+    if compiled_for not in (None, set(map(id, model.trainable_variables))):
+        raise ValueError(f"Layers of {model.name} were frozen or thawed since it was compiled; compile it again.")
     _seed_layers(model, seed)
-    images_per_epoch = images_per_epoch or len(x)
     if isinstance(model, CustomStep):
         model.check_data(x, batch_size, images_per_epoch)
     steps_per_epoch = -(-images_per_epoch // batch_size)
     total = epochs * steps_per_epoch
-    history, given = {}, _OneTraining(list(callbacks), model=model)
+    history, given = {}, _OneTraining(keras.tree.flatten(callbacks or ()), model=model)
     with bar(total=total, desc=description, unit="step", disable=progress is not None) as shown:
         report = (lambda done: progress(done / total)) if progress else (lambda done: shown.update(done - shown.n))
         for epoch, rows in zip(range(epochs), _orders(len(x), images_per_epoch, seed), strict=False):
@@ -171,7 +182,11 @@ def fit(
 
 
 def _require_examples(model, x, y):
-    """Require at least one image, no NaN, and a label for each; those of a classifier have to be its classes."""
+    """Require at least one image, no NaN, and a label for each; those of a classifier have to be its classes.
+
+    Returns both as arrays: rows of a table, for instance, would go by their labels, not by their places.
+    """
+    x, y = _array("images", x), None if y is None else _array("labels", y)
     if y is None and len(x) == 0:
         raise ValueError("There are no images; training needs at least one.")
     if y is not None and (len(x) == 0 or len(x) != len(y)):
@@ -179,13 +194,51 @@ def _require_examples(model, x, y):
             f"There are {len(x)} images and {len(y)} labels; training needs as many of both, at least one."
         )
     if isinstance(model, CustomStep):
-        return  # it looks at its data itself
-    for name, values in (("images", np.asarray(x)), ("labels", np.asarray(y))):
-        if values.dtype.kind == "f" and not np.isfinite(values).all():
+        return x, y  # it looks at its data itself
+    for name, values in (("images", x), ("labels", y)):
+        if values is not None and values.dtype.kind == "f" and not np.isfinite(values).all():
             raise ValueError(f"The {name} hold NaN or infinite values; leave those examples out.")
-    loss, logits = getattr(model, "loss", None), getattr(model, "output_shape", None)
-    if isinstance(loss, keras.losses.SparseCategoricalCrossentropy) and isinstance(logits, tuple):
-        _require_classes(np.asarray(y), logits)
+    loss, answers = getattr(model, "loss", None), getattr(model, "output_shape", None)
+    if _is(loss, "sparse_categorical_crossentropy") and isinstance(answers, tuple):
+        if y is None:
+            raise ValueError("There are no labels; a classifier wants one whole number for each image.")
+        _require_classes(y if getattr(loss, "ignore_class", None) is None else y[y != loss.ignore_class], answers)
+        y = y.reshape(len(y)) if y.shape == (len(y), 1) and len(answers) == 2 else y
+    if _is(loss, "mean_squared_error") and isinstance(answers, tuple) and y is not None:
+        columns = (1,) if y.ndim == 1 else y.shape[1:]
+        if None not in answers[1:] and columns != answers[1:]:  # Keras would broadcast one to the other
+            raise ValueError(f"The labels have shape {y.shape}, and the model answers (images, ...) {answers[1:]}.")
+    return x, y
+
+
+def _is(loss, name):
+    """Whether a loss, an object, a function or a name, is Keras's of such a name."""
+    of_keras = keras.losses.get(name)
+    return loss in (name, of_keras) or isinstance(loss, _LOSSES[name])
+
+
+_LOSSES = {
+    "sparse_categorical_crossentropy": keras.losses.SparseCategoricalCrossentropy,
+    "mean_squared_error": keras.losses.MeanSquaredError,
+}
+
+
+def _require_seed(seed):
+    try:
+        np.random.SeedSequence(seed)
+    except (TypeError, ValueError):
+        raise ValueError(f"seed is {seed!r}; it must be a whole number from 0, or a tuple of them.") from None
+
+
+def _array(name, values):
+    """Values as an array of numbers."""
+    try:
+        array = np.asarray(values)
+    except (TypeError, ValueError):  # a list of rows of different lengths, for instance
+        array = np.asarray(None)
+    if array.ndim == 0 or array.dtype.kind in "OSUcMm":
+        raise ValueError(f"The {name} are no array of real numbers, but {type(values).__name__}; make one of them.")
+    return array
 
 
 def _require_classes(y, logits):
@@ -196,6 +249,8 @@ def _require_classes(y, logits):
         )
     if (y != np.round(y)).any():
         raise ValueError("Some labels are fractions; a classifier wants whole numbers.")
+    if y.size == 0:
+        return
     lowest, highest, classes = y.min(), y.max(), logits[-1]
     if lowest < 0 or highest >= classes:
         raise ValueError(
@@ -269,8 +324,11 @@ def outputs(model, x, batch_size=None):
     (5, 3)
     """
     batch_size = batch_size or min(500, max(1, NUMBERS_AT_ONCE // max(1, _numbers(model))))
-    starts = range(0, max(1, len(x)), batch_size)  # where there are no examples, the answer is empty and has its shape
-    parts = [model(x[start : start + batch_size], training=False) for start in starts]
+    require.whole("batch_size", batch_size)
+    if len(x) == 0:  # the answer is empty and has its shape; on TensorFlow, convolutions have none for no images
+        one = outputs(model, np.zeros((1, *np.shape(x)[1:]), np.asarray(x).dtype))
+        return keras.tree.map_structure(lambda array: array[:0], one)
+    parts = [model(x[start : start + batch_size], training=False) for start in range(0, len(x), batch_size)]
     parts = [keras.tree.map_structure(keras.ops.convert_to_numpy, part) for part in parts]
     return keras.tree.map_structure(lambda *of_parts: np.concatenate(of_parts), *parts)
 
@@ -296,7 +354,7 @@ def accuracy(model, x, y, batch_size=None):
         A float from 0 to 1.
 
     Raises:
-        ValueError: where there are no images, or not one label for each.
+        ValueError: where there are no images, not one label for each, or labels that are no classes of the model.
 
     >>> accuracy(keras.Sequential([keras.Input((2,)), keras.layers.Identity()]), np.eye(2), [0, 0])
     0.5
@@ -306,8 +364,9 @@ def accuracy(model, x, y, batch_size=None):
             f"There are {len(x)} images and labels of shape {np.shape(y)}; accuracy wants one whole number for each "
             "image, at least one."
         )
-    predicted = outputs(model, x, batch_size).argmax(-1)
-    return float((predicted == np.reshape(y, -1)).mean())
+    logits, y = outputs(model, x, batch_size), _array("labels", np.reshape(y, -1))
+    _require_classes(y, logits.shape)
+    return float((logits.argmax(-1) == y).mean())
 
 
 def restart(model, weights, learning_rate=None):
@@ -319,7 +378,7 @@ def restart(model, weights, learning_rate=None):
         learning_rate: float, for this run; by default the compiled one. (A GAN has two optimizers; set theirs.)
 
     Raises:
-        ValueError: for any other model, or one that is not built yet.
+        ValueError: for any other model, one that is not built yet, or one rate for a model that has several.
 
     >>> model = compile_regressor(keras.Sequential([keras.Input((4,)), keras.layers.Dense(1)]))
     >>> restart(model, model.get_weights(), learning_rate=0.5)
@@ -330,6 +389,8 @@ def restart(model, weights, learning_rate=None):
         raise ValueError(f"{model.name} cannot be restarted; compile it with training.compile_classifier first.")
     if _optimizer_starts[model.optimizer] is None:
         raise ValueError(f"{model.name} has no weights to restart from; build it, or fit it once, first.")
+    if learning_rate is not None and isinstance(model.optimizer, keras.optimizers.MultiOptimizer):
+        raise ValueError(f"{model.name} has a learning rate for each of its layers; compile it again with others.")
     model.set_weights(weights)
     for variable, start in zip(model.optimizer.variables, _optimizer_starts[model.optimizer], strict=True):
         variable.assign(start)

@@ -49,7 +49,7 @@ def convnet(input_shape=(32, 32, 3), num_classes=10, *, filters=(16, 32, 64), we
     >>> convnet((28, 28, 1), 5, filters=(16, 32)).output.shape
     (None, 5)
     """
-    filters = [require.whole("filters", width) for width in filters]
+    filters = [require.whole("filters", width) for width in require.listed("filters", filters)]
     if not filters:
         raise ValueError("filters is empty; name the filters of one convolution at least.")
     poolings = sum(after > before for before, after in itertools.pairwise(filters))
@@ -91,7 +91,9 @@ def feature_extractor(model, layer_names):
     [(None, 28, 28, 16), (None, 14, 14, 32)]
     """
     symbolic_inputs = _inputs(model)
-    names = [layer_names] if isinstance(layer_names, str) else list(layer_names)
+    names = [layer_names] if isinstance(layer_names, str) else require.listed("layer_names", layer_names)
+    if not names or not all(isinstance(name, str) for name in names):
+        raise ValueError(f"layer_names is {layer_names!r}; give the name of a layer, or a list of names.")
     known = [layer.name for layer in _all_layers(model) if not isinstance(layer, layers.InputLayer)]
     for name in names:
         if known.count(name) != 1:
@@ -145,12 +147,15 @@ def transfer_model(source, units, *, features=None):
     """
     _inputs(source)
     units = require.whole("units", units)
-    if features is None and (source.layers[-1] is not kernel_layers(source)[-1] or len(source.outputs) != 1):
+    if features is not None and not isinstance(features, str):
+        raise ValueError(f"features is {features!r}; give the name of one layer.")
+    copy = keras.models.clone_model(source)
+    is_classifier = source.layers[-1] is kernel_layers(source)[-1] and len(source.outputs) == 1
+    if features is None and not (is_classifier and len(_keras.calls(copy.layers[-1])) == 1):
         raise ValueError(
             f"The last layer of {source.name}, {source.layers[-1].name!r}, is not its one "
             f"classifier; name with features= the layer whose output the new one shall read."
         )
-    copy = keras.models.clone_model(source)
     for copied, layer in zip(copy.layers, source.layers, strict=True):
         copied.set_weights(layer.get_weights())
     body = feature_extractor(copy, features) if features else keras.Model(_inputs(copy), copy.layers[-1].input)
@@ -178,6 +183,7 @@ def kernel_layers(model):
     >>> [layer.name for layer in kernel_layers(convnet((28, 28, 1), 5, filters=(16, 32)))]
     ['conv1', 'conv2', 'logits']
     """
+    _require_model(model)
     counted = [layer for layer in _leaves(model) if _has_kernel(layer)]
     if not counted:
         raise ValueError(f"{model.name} has no layer with a kernel; build it, or call it once on data, first.")
@@ -216,6 +222,8 @@ def freeze(model, n):
     frozen = [layer for group in groups[:n] for layer in group]
     for layer in frozen:
         layer.trainable = False
+    if n == len(groups):
+        model.trainable = False  # and what is in none of its layers, such as auxiliary heads
     restless = _restless(model, frozen)
     if restless:
         freeze(model, 0)
@@ -272,8 +280,10 @@ def layerwise_optimizer(model, learning_rate, decay, optimizer=keras.optimizers.
     >>> [round(float(o.learning_rate), 6) for o in layerwise_optimizer(model, 0.01, decay=0.1).optimizers]
     [0.01, 0.001, 0.0001]
     """
-    if not 0 <= decay <= 1:
-        raise ValueError(f"decay is {decay}; it must be from 0, which freezes, to 1, which fine-tunes.")
+    if not require.is_finite(decay) or not 0 <= decay <= 1:
+        raise ValueError(f"decay is {decay!r}; it must be from 0, which freezes, to 1, which fine-tunes.")
+    if not callable(optimizer):
+        raise ValueError(f"optimizer is {optimizer!r}; give a class, such as keras.optimizers.SGD.")
     groups = _groups(model)
     learning = groups[-1:] if decay == 0 else groups
     freeze(model, len(groups) - len(learning))
@@ -365,7 +375,9 @@ class ScaledSchedule(keras.optimizers.schedules.LearningRateSchedule):
 def _scale(learning_rate, scale):
     if isinstance(learning_rate, keras.optimizers.schedules.LearningRateSchedule):
         return ScaledSchedule(learning_rate, scale)
-    return learning_rate * scale
+    if not require.is_finite(learning_rate):
+        raise ValueError(f"learning_rate is {learning_rate!r}; it must be a number, or a schedule of Keras.")
+    return float(learning_rate) * scale
 
 
 def _groups(model):
@@ -406,10 +418,12 @@ def _has_kernel(layer):
 
 def _restless(model, frozen):
     """Return the first of some frozen layers to whose weights a training step assigns all the same, or None."""
-    unknown = [layer for layer in frozen if not _keras.comes_from(layer)]
+    inside = {layer: _keras.all_layers(layer) for layer in frozen}  # itself, and what a TimeDistributed is around
+    unknown = [part for parts in inside.values() for part in parts if not _keras.comes_from(part)]
     assigned = _assigned_in_training(model) if unknown and hasattr(model, "inputs") else set()
-    for layer in frozen:
-        if isinstance(layer, layers.SpectralNormalization) or assigned & {id(weight) for weight in layer.weights}:
+    for layer, parts in inside.items():
+        divides = any(isinstance(part, layers.SpectralNormalization) for part in parts)
+        if divides or assigned & {id(weight) for weight in layer.weights}:
             return layer
     return None
 
@@ -436,6 +450,11 @@ def _require_count(model, n, total):
         )
 
 
+def _require_model(model):
+    if not isinstance(model, keras.Model):
+        raise ValueError(f"{model!r} is no Keras model.")
+
+
 def _leaves(model):
     """The layers of a model that are not themselves models, in order and each once."""
     return list(dict.fromkeys(layer for layer in _all_layers(model) if not isinstance(layer, keras.Model)))
@@ -450,6 +469,7 @@ def _all_layers(model):
 
 def _inputs(model):
     """The symbolic inputs of a functional or sequential model; ValueError for any other."""
+    _require_model(model)
     try:
         return model.inputs[0] if isinstance(model, keras.Sequential) else model.input
     except (AttributeError, TypeError, ValueError) as error:

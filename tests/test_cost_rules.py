@@ -636,3 +636,24 @@ def test_what_sees_everything_and_what_is_not_known():
     assert fields(layers.Dense(3)) == [(1, 1)]
     assert fields(layers.Reshape((9, 8, 2)), layers.Conv2D(1, 3)) == [(1, 1), None]
     assert cost.summary(sequential(layers.Dense(2), shape=(3,))).rows[0].receptive_field == ()
+
+
+@pytest.mark.parametrize(
+    ("activation", "field"),
+    [
+        (lambda x: ops.softmax(x, axis=1), None),
+        (layers.Softmax(axis=1), (cost.WHOLE,)),
+        (layers.LeakyReLU(), (3,)),
+        ("relu", (3,)),
+        (keras.activations.gelu, (3,)),
+    ],
+)
+def test_an_activation_of_ones_own_may_look_anywhere(activation, field):
+    rows = cost.summary(sequential(layers.Conv1D(2, 3), layers.Activation(activation), shape=(20, 1))).rows
+    assert rows[-1].receptive_field == field
+
+
+@pytest.mark.parametrize("interpolation", ["nearest", "bilinear", "bicubic", "lanczos3", "lanczos5"])
+def test_a_side_that_is_not_enlarged_stays_as_it_is(interpolation):
+    layer = layers.UpSampling2D((2, 1), interpolation=interpolation)
+    assert cost.summary(sequential(layer, shape=(20, 20, 1))).rows[0].receptive_field[1] == 1

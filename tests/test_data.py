@@ -429,3 +429,10 @@ def test_downsampling_equals_the_loop(factor, rows, columns, channels):
 def test_downsampling_refuses(factor):
     with pytest.raises(ValueError, match=rf"factor is {factor}; it must divide the 28x28 pixels"):
         data.downsample(data.load("digits"), factor)
+
+
+def test_names_and_classes_that_are_none_are_one_sentence():
+    with pytest.raises(ValueError, match=r"There is no data set \['digits'\]; choose one of"):
+        data.load(["digits"])
+    with pytest.raises(ValueError, match="classes is 3; give a list"):
+        data.select_classes(data.load("digits"), 3)

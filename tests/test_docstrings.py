@@ -9,7 +9,7 @@ import pytest
 from keras import layers
 
 import coursekit
-from coursekit.receptive_field import Traced
+from coursekit.receptive_field import Span, Traced
 
 pytestmark = pytest.mark.keras
 
@@ -37,7 +37,8 @@ EXAMPLES = [test for module in MODULES for test in doctest.DocTestFinder(exclude
 def test_example(example, monkeypatch):
     for variable in ("COURSEKIT_PROFILE", "COURSEKIT_DATA", "COURSEKIT_RECORD", "COURSEKIT_RESUME"):
         monkeypatch.delenv(variable, raising=False)
-    example.globs = {"layers": layers, "Traced": Traced} | example.globs  # as if the reader had imported them
+    # As if the reader had imported what the rules' examples are made of.
+    example.globs = {"layers": layers, "Traced": Traced, "Span": Span} | example.globs
     assert doctest.DocTestRunner().run(example).failed == 0
 
 

@@ -182,3 +182,29 @@ def test_a_recorded_sweep_over_one_choice(monkeypatch, tmp_path):
 def test_sweep_wants_names_that_are_the_same_after_an_interruption():
     with pytest.raises(ValueError, match=r"returns the names \[0, 'a'\]; make all of them strings"):
         experiments.sweep(lambda n, seed: {0: n, "a": n}, (1,), seeds=range(3), name="named")
+
+
+def test_sweep_wants_every_combination_once_and_the_same_names_from_all_seeds():
+    with pytest.raises(ValueError, match=r"The choices \(1,\) and \(True,\) are equal; name every combination once"):
+        experiments.sweep(lambda n, seed: {"n": n}, (1, True), seeds=range(3), name="twice")
+    with pytest.raises(ValueError, match=r"Runs of 1 return \['a'\] and \['a', 'b'\]; return the same names"):
+        experiments.sweep(lambda n, seed: {"a": n} | ({"b": n} if seed else {}), (1,), seeds=range(3), name="odd")
+
+
+def test_seeds_are_a_list_and_a_run_returns_a_dict():
+    with pytest.raises(ValueError, match="seeds is 3; give a list"):
+        experiments.sweep(lambda n, seed: {"n": n}, (1,), seeds=3, name="a number")
+    with pytest.raises(ValueError, match="A run of a sweep returns float; return a dict of numbers"):
+        experiments.sweep(lambda n, seed: 0.5, (1,), seeds=range(3), name="a float")
+
+
+def test_numbers_of_any_library_are_kept(tmp_path, monkeypatch):
+    from keras import ops
+
+    monkeypatch.setenv("COURSEKIT_RESUME", str(tmp_path))
+    for _ in range(2):  # the second time, they are read
+        results = experiments.sweep(
+            lambda n, seed: {"mean": ops.mean(ops.ones((n,))), "one": np.float32(n)}, (2,), seeds=range(3), name="any"
+        )
+        assert_array_equal(results[2]["mean"], [1, 1, 1])
+        assert_array_equal(results[2]["one"], [2, 2, 2])

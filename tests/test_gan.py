@@ -934,3 +934,8 @@ def test_an_empty_dataset_is_refused():
 
     with pytest.raises(ValueError, match="There are no examples"):
         compiled(small_gan()).fit(tf.data.Dataset.from_tensor_slices(points(1)[:0]).batch(4))
+
+
+def test_losses_of_lists_and_whole_numbers():
+    assert float(gan.discriminator_loss([[0]], np.array([[0]]))) == pytest.approx(np.log(4), rel=1e-6)
+    assert float(gan.generator_loss([[0]])) == pytest.approx(np.log(2), rel=1e-6)

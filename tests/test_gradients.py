@@ -106,3 +106,22 @@ def test_a_gradient_needs_a_tensor():
         ValueError, match=r"The function returns 3\.0; a gradient needs a tensor computed from variables"
     ):
         value_and_grad(lambda: 3.0, [keras.Variable(1.0)])
+
+
+def test_variables_are_a_list():
+    variable = keras.Variable([1.0, 2.0])
+    for options in ({"variables": variable}, {"variables": [variable], "keep": variable}):
+        with pytest.raises(ValueError, match="is a Variable; give a list of variables"):
+            value_and_grad(lambda: ops.sum(variable), **options)
+
+
+def test_a_whole_number_has_no_gradient():
+    variable = keras.Variable([1.0, 2.0])
+    with pytest.raises(ValueError, match=r"The function returns .*int32.*, which has no gradient; compute a float"):
+        value_and_grad(lambda: ops.cast(ops.sum(variable), "int32"), [variable])
+
+
+def test_a_variable_has_one_gradient():
+    variable = keras.Variable([1.0, 2.0])
+    with pytest.raises(ValueError, match="A variable is named twice"):
+        value_and_grad(lambda: ops.sum(variable), [variable, variable])

@@ -185,3 +185,29 @@ def test_dots_are_where_the_numbers_are():
     assert [text.get_text() for text in axes.get_yticklabels()] == list(rows)
     with pytest.raises(ValueError, match="There are 1 rows and 2 names"):
         plots.dots([[1.0]], ["a", "b"], "accuracy")
+
+
+@pytest.mark.parametrize("image", [np.full((4, 4), 255, "uint8"), np.full((4, 4, 3), -1.0), np.full((4, 4, 1), 1.1)])
+def test_image_grid_refuses_what_would_be_drawn_all_white_or_black(image):
+    with pytest.raises(ValueError, match=r"An image lies in \[.*\]; rescale it to \[0, 1\]"):
+        plots.image_grid([image], alt="Noise.")
+
+
+def test_images_may_be_lists_or_have_holes(drawn):
+    plots.image_grid([[[0.0, 1.0], [np.nan, 0.0]]], alt="Squares.")
+    assert drawn[0].axes[0].images[0].get_array().shape == (2, 2)
+
+
+@pytest.mark.parametrize(
+    ("draw", "said"),
+    [
+        (lambda: plots.curves([], {"a": []}, alt="A.", xlabel="x", ylabel="y"), "There is no point to draw"),
+        (lambda: plots.curves([1], [[1]], alt="A.", xlabel="x", ylabel="y"), "There is no series to draw"),
+        (lambda: plots.curves([1], {"a": [1]}, alt=None, xlabel="x", ylabel="y"), "alt is empty"),
+        (lambda: plots.image_grid(np.ones((2, 4, 4)), alt="A.", columns=0), "columns is 0; it must be a whole number"),
+        (lambda: plots.dots([[1.0]], "a", "x"), "give one name a row"),
+    ],
+)
+def test_what_cannot_be_drawn_is_one_sentence(draw, said):
+    with pytest.raises(ValueError, match=said):
+        draw()

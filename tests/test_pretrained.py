@@ -139,3 +139,52 @@ def test_weights_of_another_network_in_pytorch_are_refused(change, said):
     model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(4), keras.layers.Dense(2)])
     with pytest.raises(ValueError, match=f"The weights of PyTorch are those of another network than .*{said}"):
         pretrained.from_pytorch(model, state)
+
+
+@pytest.mark.parametrize("layer", [keras.layers.Conv1D, keras.layers.Conv3D])
+def test_kernels_of_pytorch_of_any_rank(layer):
+    rank = int(layer.__name__[4])
+    state = {"weight": np.arange(3 * 3 * 3**rank).reshape(3, 3, *[3] * rank)}
+    model = keras.Sequential([keras.Input((*[4] * rank, 3)), layer(3, 3, use_bias=False)])
+    (kernel,) = pretrained.from_pytorch(model, state).get_weights()
+    np.testing.assert_array_equal(np.moveaxis(kernel, (-1, -2), (0, 1)), state["weight"])
+
+
+def test_pytorch_flattens_channel_by_channel():
+    random = np.random.default_rng(0)
+    stack = [keras.layers.Flatten(), keras.layers.Dropout(0.5), keras.layers.Dense(4, use_bias=False)]
+    model = keras.Sequential([keras.Input((2, 3, 5)), *stack])
+    weight, x = random.normal(size=(4, 30)), random.normal(size=(2, 2, 3, 5)).astype("float32")
+    expected = x.transpose(0, 3, 1, 2).reshape(2, 30) @ weight.T
+    pretrained.from_pytorch(model, {"fc.weight": weight})
+    np.testing.assert_allclose(numpy(model(x)), expected, rtol=1e-4, atol=1e-5)
+
+
+def test_a_damaged_file_is_refused(folder):
+    dense().save_weights(folder / "some.weights.h5")
+    whole = (folder / "some.weights.h5").read_bytes()
+    for start in range(96, 2400, 48):
+        (folder / "bad.weights.h5").write_bytes(whole[:start] + b"\xff" * 48 + whole[start + 48 :])
+        try:
+            pretrained.load(dense(), folder / "bad.weights.h5")
+        except ValueError as error:
+            assert "does not hold the weights" in str(error)
+
+
+@pytest.mark.parametrize("weights", [3, True, [np.ones((3, 4))], np.ones(3)])
+def test_weights_are_none_or_a_path(weights):
+    with pytest.raises(ValueError, match=r"weights is \w+; it must be None, or the path of a \.weights\.h5 file"):
+        pretrained.load(dense(), weights)
+
+
+def test_a_file_of_another_name_is_told_so(folder):
+    dense().save_weights(folder / "some.weights.h5")
+    (folder / "some.weights.h5").rename(folder / "some.h5")
+    with pytest.raises(ValueError, match=r"some\.h5'; it must be None, or the path of a \.weights\.h5 file"):
+        pretrained.load(dense(), folder / "some.h5")
+
+
+@pytest.mark.parametrize("state", [None, [np.ones((4, 3))], "resnet20.th"])
+def test_the_state_of_pytorch_is_a_dict(state):
+    with pytest.raises(ValueError, match="give a dict from names to arrays"):
+        pretrained.from_pytorch(dense(), state)

@@ -139,3 +139,9 @@ print(len(gc.get_objects()) < gc.get_freeze_count() / 10, thing() is None, gc.co
     run = python(code)
     assert run.returncode == 0, run.stderr
     assert run.stdout.splitlines()[-1] == "True False True True"
+
+
+@pytest.mark.parametrize("seeds", ["3", 3.0, None, 2])
+def test_settings_want_a_number_of_seeds(seeds):
+    with pytest.raises(ValueError, match="Give seeds=3 or more"):
+        runtime.settings(quick={"seeds": seeds}, full={"seeds": seeds})

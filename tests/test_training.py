@@ -4,6 +4,7 @@ import itertools
 
 import keras
 import numpy as np
+import pandas as pd
 import pytest
 from conftest import at_most
 from hypothesis import given
@@ -396,3 +397,124 @@ def test_a_model_is_called_on_so_many_examples_that_what_its_layers_answer_stays
     watched.layers = [keras.Sequential([keras.Input((3,)), layers.Dense(200)])]
     answers(watched)
     assert seen == [1] * 10
+
+
+def test_rows_of_a_table_are_counted_from_the_top():
+    """A series that was shuffled keeps the names of its rows; Keras goes by their places, and so does fit."""
+    model = training.compile_regressor(keras.Sequential([keras.Input((1,)), layers.Dense(1)]), learning_rate=0.0)
+    model.set_weights([np.array([[1.0]]), np.array([0.0])])
+    y = pd.Series(np.arange(6.0), index=[5, 4, 3, 2, 1, 0])
+    x = pd.DataFrame({"x": y.to_numpy()}, index=y.index)
+    assert_allclose(training.fit(model, x, y, epochs=1, seed=0)["loss"], 0, atol=1e-9)
+
+
+def test_lists_and_tensors_are_arrays_too(classifier):
+    expected, (x, y) = fit(classifier), images()
+    for make in (np.ndarray.tolist, ops.convert_to_tensor):
+        training.restart(*classifier)
+        history = training.fit(classifier[0], make(x), make(y), epochs=2, seed=0, batch_size=4)
+        assert_allclose(history["loss"], expected["loss"], rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("x", "y", "validation", "said"),
+    [
+        (images()[0], None, None, "There are no labels; a classifier wants one whole number for each image"),
+        (images()[0], ["cat"] * 12, None, "The labels are no array of real numbers, but list"),
+        ((image for image in images()[0]), images()[1], None, "The images are no array of real numbers, but generator"),
+        (*images(), (*images(), np.ones(12)), "validation_data is no pair; give images and labels"),
+        (*images(), images()[0], "validation_data is no pair; give images and labels"),
+    ],
+)
+def test_what_is_no_array_is_refused(classifier, x, y, validation, said):
+    with pytest.raises(ValueError, match=said):
+        training.fit(classifier[0], x, y, epochs=1, seed=0, validation_data=validation)
+
+
+def test_layers_that_were_frozen_since_have_to_be_compiled():
+    model = compiled()
+    training.fit(model, *images(), epochs=1, seed=0)
+    model.layers[1].trainable = False
+    with pytest.raises(ValueError, match="were frozen or thawed since it was compiled; compile it again"):
+        training.fit(model, *images(), epochs=1, seed=0)
+    before = training.compile_classifier(model).layers[1].get_weights()
+    training.fit(model, *images(), epochs=1, seed=0)
+    assert_array_equal(model.layers[1].get_weights(), before)
+
+
+def test_no_images_have_no_outputs_behind_a_convolution():
+    model = keras.Sequential([keras.Input((4, 4, 1)), layers.Conv2D(2, 3), layers.BatchNormalization()])
+    assert training.outputs(model, images()[0][:0]).shape == (0, 2, 2, 2)
+    with pytest.raises(ValueError, match="batch_size is -1; it must be a whole number from 1"):
+        training.outputs(model, images()[0], batch_size=-1)
+
+
+@pytest.mark.parametrize(
+    ("labels", "said"),
+    [
+        (["cat"] * 12, "The labels are no array of real numbers"),
+        (images()[1] + 1, "The labels go from 1 to 3; a model of 3 classes wants 0 to 2"),
+        (images()[1] + 0.5, "Some labels are fractions"),
+    ],
+)
+def test_accuracy_wants_labels_that_are_classes(classifier, labels, said):
+    with pytest.raises(ValueError, match=said):
+        training.accuracy(classifier[0], images()[0], labels)
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"epochs": -1}, "epochs is -1; it must be a whole number from 0"),
+        ({"epochs": 2.5}, "epochs is 2.5; it must be a whole number from 0"),
+        ({"images_per_epoch": 0}, "images_per_epoch is 0; it must be a whole number from 1"),
+        ({"seed": 0.5}, "seed is 0.5; it must be a whole number from 0, or a tuple of them"),
+        ({"seed": -1}, "seed is -1; it must be a whole number from 0"),
+    ],
+)
+def test_numbers_that_fit_cannot_use_are_refused(classifier, options, said):
+    with pytest.raises(ValueError, match=said):
+        fit(classifier, **options)
+
+
+def test_callbacks_may_be_one_or_none(classifier):
+    class Counts(keras.callbacks.Callback):
+        epochs = 0
+
+        def on_epoch_end(self, epoch, logs=None):
+            self.epochs += 1
+
+    counts = Counts()
+    fit(classifier, callbacks=counts)
+    fit(classifier, callbacks=None)
+    assert counts.epochs == 2
+
+
+@pytest.mark.parametrize("loss", ["sparse_categorical_crossentropy", keras.losses.sparse_categorical_crossentropy])
+def test_labels_are_checked_whatever_the_loss_is_called(loss):
+    model = keras.Sequential([keras.Input((4, 4, 1)), layers.Flatten(), layers.Dense(CLASSES, "softmax")])
+    model.compile("sgd", loss)
+    with pytest.raises(ValueError, match="The labels go from 0 to 5; a model of 3 classes wants 0 to 2"):
+        training.fit(model, images()[0], np.arange(12) % 6, epochs=1, seed=0)
+
+
+def test_a_class_that_the_loss_ignores_is_no_mistake(classifier):
+    model = keras.Sequential([keras.Input((4, 4, 1)), layers.Flatten(), layers.Dense(CLASSES)])
+    model.compile("sgd", keras.losses.SparseCategoricalCrossentropy(from_logits=True, ignore_class=-1))
+    x, y = images()
+    assert np.isfinite(training.fit(model, x, np.where(y == 1, -1, y), epochs=1, seed=0)["loss"]).all()
+
+
+def test_labels_in_a_column_are_labels_in_a_row(classifier):
+    expected, (x, y) = fit(classifier), images()
+    training.restart(*classifier)
+    assert_array_equal(
+        training.fit(classifier[0], x, y[:, None], epochs=2, seed=0, batch_size=4)["loss"], expected["loss"]
+    )
+
+
+@pytest.mark.parametrize(("units", "shape"), [(1, (12, 3)), (4, (12,))])
+def test_a_regression_wants_as_many_numbers_as_it_answers(units, shape):
+    model = training.compile_regressor(keras.Sequential([keras.Input((2,)), layers.Dense(units)]))
+    with pytest.raises(ValueError, match=r"The labels have shape .*, and the model answers \(images, \.\.\.\)"):
+        training.fit(model, np.ones((12, 2)), np.ones(shape), epochs=1, seed=0)

@@ -748,3 +748,73 @@ def test_a_saved_model_goes_on_with_its_rates(tmp_path, learning_rate, decay):
     for name, weights in by_layer(model).items():
         for one, other in zip(by_layer(loaded)[name], weights, strict=True):
             assert_allclose(one, other, atol=1e-6)
+
+
+def test_a_layer_that_changes_by_itself_cannot_be_frozen_inside_of_another():
+    inner = layers.SpectralNormalization(layers.Dense(3))
+    for wrapped in (inner, keras.Sequential([keras.Input((4,)), inner])):
+        model = keras.Sequential([keras.Input((2, 4)), layers.TimeDistributed(wrapped), layers.Dense(2)])
+        with pytest.raises(ValueError, match="cannot be frozen: it changes its own weights in every training step"):
+            transfer.freeze(model, 1)
+
+
+def test_where_all_layers_are_frozen_nothing_trains():
+    """Not what is in none of the layers either, such as auxiliary heads."""
+
+    class WithHead(keras.Model):
+        def __init__(self, inputs, outputs):
+            super().__init__(inputs, outputs)
+            self.head = layers.Dense(2)
+            self.head.build((None, 4))
+
+    x = keras.Input((4,))
+    model = WithHead(x, layers.Dense(3)(x))
+    assert transfer.freeze(model, 1).trainable_variables == []
+    assert len(transfer.freeze(model, 0).trainable_variables) == 4
+
+
+@pytest.mark.parametrize("names", [3, None, [], [3], [None]])
+def test_layers_go_by_their_names(names):
+    with pytest.raises(ValueError, match=r"layer_names is .*; give"):
+        transfer.feature_extractor(sequential(*head(1)), names)
+
+
+def test_the_new_layer_reads_one_layer():
+    with pytest.raises(ValueError, match=r"features is \['pool0'\]; give the name of one layer"):
+        transfer.transfer_model(sequential(*head(1)), 3, features=["pool0"])
+    twice = layers.Dense(4)
+    x = keras.Input((4,))
+    with pytest.raises(ValueError, match="is not its one classifier; name with features="):
+        transfer.transfer_model(keras.Model(x, twice(twice(x))), 3)
+
+
+@pytest.mark.parametrize("what", [None, layers.Dense(3), "model"])
+def test_what_is_no_model_is_refused(what):
+    for call in (transfer.kernel_layers, lambda model: transfer.freeze(model, 0)):
+        with pytest.raises(ValueError, match="is no Keras model"):
+            call(what)
+    with pytest.raises(ValueError, match="is no Keras model"):
+        transfer.feature_extractor(what, "a")
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"optimizer": "sgd"}, "optimizer is 'sgd'; give a class, such as keras.optimizers.SGD"),
+        ({"optimizer": keras.optimizers.SGD()}, "optimizer is .*; give a class"),
+        ({"learning_rate": None}, "learning_rate is None; it must be a number, or a schedule of Keras"),
+        ({"decay": "half"}, "decay is 'half'; it must be from 0"),
+    ],
+)
+def test_what_makes_no_layerwise_optimizer_is_refused(options, said):
+    with pytest.raises(ValueError, match=said):
+        transfer.layerwise_optimizer(sequential(*head(1)), **{"learning_rate": 0.1, "decay": 0.5} | options)
+
+
+def test_several_rates_are_not_set_by_one():
+    model = sequential(*block(1), *head(2))
+    training.compile_classifier(model, optimizer=transfer.layerwise_optimizer(model, np.float32(0.1), decay=0.5))
+    before = [np.ones_like(weight) for weight in model.get_weights()]
+    with pytest.raises(ValueError, match="has a learning rate for each of its layers; compile it again with others"):
+        training.restart(model, before, learning_rate=0.1)
+    assert not all(map(np.array_equal, before, model.get_weights()))
