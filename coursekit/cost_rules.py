@@ -27,6 +27,7 @@ from coursekit.receptive_field import (
     mixed,
     over,
     over_axis,
+    padded,
     shifted,
     side_by_side,
     spread,
@@ -129,8 +130,9 @@ OPERATIONS = (
     | _for_operations(pointwise, "Elu Exp Gelu HardSigmoid HardSilu LeakyRelu Log Power Relu Relu6 Rsqrt Sigmoid Silu")
     | _for_operations(pointwise, "Softplus Sqrt Square Tanh Equal Greater GreaterEqual Less LessEqual NotEqual Where")
     | _for_operations(pointwise, "LogicalAnd LogicalNot LogicalOr")
-    | _for_operations(moving, "ExpandDims Flip GetItem Pad Repeat Reshape Split Squeeze Stack Tile Transpose")
+    | _for_operations(moving, "ExpandDims Flip GetItem Repeat Reshape Split Squeeze Stack Tile Transpose")
     | _for_operations(Rule(none, unknown), "All Any Concatenate Max Mean Min Sum Softmax")
+    | _for_operations(Rule(none, padded), "Pad")
     | _for_operations(Rule(matrices, unknown), "Matmul")
     | _for_operations(Rule(einsum, unknown), "Einsum")
 )
@@ -210,11 +212,14 @@ def activated(layer, field, outputs):
     >>> activated(layers.ReLU(), image.field, [image]) == image.field
     True
     """
-    activation, traced = getattr(layer, "activation", None), Traced(outputs[0].shape, field)
+    activation = getattr(layer, "activation", None)
+    if activation is None or field is None:
+        return field
+    traced = Traced(outputs[0].shape, field)
     if isinstance(activation, layers.Layer):
         rule = find(activation)
         return rule.field(activation, [traced], outputs) if rule else None
-    if callable(activation) and not activation.__module__.startswith("keras."):
+    if not activation.__module__.startswith("keras."):
         return None  # a function of one's own may look anywhere
     joins = getattr(activation, "__name__", None) in ("softmax", "log_softmax", "sparsemax", "glu")
     return over([-1], traced) if joins else field

@@ -451,3 +451,27 @@ def shifted(layer, inputs, outputs):
     pairs = amounts if isinstance(amounts[0], tuple) else (amounts,)
     ones = [1] * len(pairs)
     return slid(on_image(layer, inputs[0]), ones, ones, [-before if crops else before for before, _ in pairs])
+
+
+def padded(operation, inputs, outputs):
+    """Zeros along any axis only move the first value; what is repeated or mirrored there comes from other places.
+
+    Args:
+        operation: a ``keras.ops.pad``.
+        inputs, outputs: as for ``Rule``.
+
+    Returns:
+        The field of the outputs, or None.
+
+    >>> from types import SimpleNamespace
+    >>> image = Traced((1, 8, 8, 3), (Span(axis=1), Span(axis=2)))
+    >>> pad = SimpleNamespace(mode="constant", pad_width=((0, 0), (1, 1), (2, 2), (0, 5)))
+    >>> [span[0] for span in padded(pad, [image], [])]
+    [(-1, -1), (-2, -2)]
+    """
+    field, widths = inputs[0].field, operation.pad_width
+    if operation.mode != "constant" or not field or any(span.mixed for span in field):
+        return mixed(operation, inputs, outputs)
+    of_axes = widths if len(widths) > 1 else widths * len(inputs[0].shape)
+    ones = [1] * len(field)
+    return slid(field, ones, ones, [0 if span.axis is None else of_axes[span.axis][0] for span in field])

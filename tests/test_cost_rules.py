@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from keras import layers, ops
 from test_cost import Squared, sequential
 
-from coursekit import cost
+from coursekit import cost, resnet
 
 # Hand formulas
 
@@ -390,7 +390,7 @@ def along(size, other=1):
 @st.composite
 def single_layers(draw):
     """A function from tensor to tensor: a layer made while drawing would take its seed from Python's ``random``."""
-    kind = draw(st.sampled_from(["conv", "conv", "pool", "up", "transposed", "shift", "relu"]))
+    kind = draw(st.sampled_from(["conv", "conv", "pool", "up", "transposed", "shift", "pad", "relu"]))
     length, padding = along(draw(st.integers(1, 4))), draw(st.sampled_from(["same", "valid"]))
     stride = draw(st.integers(1, 3 if kind == "transposed" else 2))
     options = dict(strides=along(stride), padding=padding)
@@ -405,6 +405,7 @@ def single_layers(draw):
         "up": lambda: layers.UpSampling2D(along(stride + 1), interpolation=interpolation),
         "transposed": lambda: layers.Conv2DTranspose(1, length, **options),
         "shift": lambda: shift(((before, after), (0, 0))),
+        "pad": lambda: lambda x: ops.pad(x, ((0, 0), (before, after), (0, 0), (0, 0))),
         "relu": lambda: layers.ReLU(),
     }[kind]
 
@@ -657,3 +658,12 @@ def test_an_activation_of_ones_own_may_look_anywhere(activation, field):
 def test_a_side_that_is_not_enlarged_stays_as_it_is(interpolation):
     layer = layers.UpSampling2D((2, 1), interpolation=interpolation)
     assert cost.summary(sequential(layer, shape=(20, 20, 1))).rows[0].receptive_field[1] == 1
+
+
+def test_a_shortcut_of_zeros_keeps_the_field():
+    """He et al. 2016a, section 4.1, option A: the field is that of the convolutions."""
+    rows = cost.summary(cost.undrawn(resnet.resnet)((256, 256, 3), depth=8)).rows
+    fields = {row.layer: row.receptive_field for row in rows}
+    assert None not in fields.values()
+    # A 3x3 convolution adds two steps of its input: of 1 pixel three times, then of 1, 2, 2 and 4.
+    assert fields["stage3_unit1_add"] == (3 + 2 * (1 + 1 + 1 + 2 + 2 + 4),) * 2
