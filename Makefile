@@ -30,16 +30,16 @@ needs:
 	@$(PYTHON) tools/needs.py
 
 test: needs $(ENV)  ## check everything: lint, unit tests on two backends, site, notebooks
-	@$(STAGES) lint all jax
+	@$(STAGES) lint all+jax
 
 check: $(ENV)  ## check everything but notebooks and browser
-	@$(STAGES) lint unit jax
+	@$(STAGES) lint unit+jax
 
 lint: $(ENV)
 	@$(STAGES) lint
 
 unit: $(ENV)  ## unit tests on TensorFlow and JAX (BACKEND=torch: on PyTorch, which it installs)
-	@$(STAGES) $(or $(BACKEND),unit jax)
+	@$(STAGES) $(or $(BACKEND),unit+jax)
 
 replay: $(ENV)  ## run every notebook again and compare its claims with the record
 	@$(STAGES) replay

@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 from collections import Counter
 
 import needs
@@ -93,6 +94,37 @@ def test_a_run_of_pytest_is_counted(tmp_path):
     assert stages.run(command, {}) == Counter(passed=1, failed=2, skipped=1)
 
 
+def test_what_runs_beside_is_shown_in_the_end(capfd):
+    """Each waits for what the other writes, so that one after the other they would never end."""
+    with tempfile.TemporaryDirectory() as folder:
+
+        def stage(name, other):
+            code = (
+                f"import os, time\nos.mkdir('{folder}/{name}'); print('{name} begins', flush=True)\n"
+                f"while not os.path.exists('{folder}/{other}'): time.sleep(0.01)\nprint('{name} ends')"
+            )
+            return name, {}, [python(code)]
+
+        results = stages.side_by_side(stage("one", "two"), stage("two", "one"))
+    assert [(title, counts) for title, (counts, _) in results.items()] == [
+        ("one", Counter(passed=1)),
+        ("two", Counter(passed=1)),
+    ]
+    lines = capfd.readouterr().out.split("\n")
+    assert lines == [
+        "",
+        "── one beside two ──",
+        "one begins",
+        "one ends",
+        "",
+        "── two ──",
+        "two begins",
+        "two ends",
+        "",
+        "",
+    ]
+
+
 @pytest.mark.parametrize(
     "command",
     [
@@ -110,7 +142,7 @@ def test_a_stage_that_fails_hides_none_and_the_last_line_adds_up(monkeypatch, ca
     ends = {"lint": 1, "unit": 0, "jax": 0}
     planned = {name: (f"the {name}", {"END": str(end)}, [python(EXIT)] * 2) for name, end in ends.items()}
     monkeypatch.setattr(stages, "stages", lambda *_: planned)
-    monkeypatch.setattr(sys, "argv", ["stages.py", *ends])
+    monkeypatch.setattr(sys, "argv", ["stages.py", "lint", "unit+jax"])
     with pytest.raises(SystemExit) as exit_:
         stages.main()
     assert exit_.value.code == 1

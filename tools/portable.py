@@ -36,4 +36,4 @@ def planned():
 
 
 if __name__ == "__main__":
-    stages.run_all(planned())
+    stages.run_all([stage] for stage in planned())

@@ -1,6 +1,11 @@
-"""Run stages of checks, the later ones even where one fails, and sum up: `python tools/stages.py lint unit jax`."""
+"""Run stages of checks, the later ones even where one fails, and sum up: `python tools/stages.py lint unit+jax`.
+
+Stages with a plus between them run side by side, since neither keeps all processors busy all of the time: the first
+shows how it goes, and what the others have said follows in the end.
+"""
 
 import argparse
+import contextlib
 import importlib.util
 import os
 import subprocess
@@ -8,6 +13,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -39,13 +45,16 @@ def stages(jobs, cell_timeout):
     }
 
 
-def run(command, environment):
-    """Run a command. Returns how many of its tests passed, failed and were skipped; ruff's check is one test."""
+def run(command, environment, output=None):
+    """Run a command, what it says to a file if that is given. Returns how many of its tests passed, failed and were
+    skipped; ruff's check is one test.
+    """
     with tempfile.TemporaryDirectory() as folder:
         report = Path(folder, "report.xml")
         if "pytest" in command:
             command = [*command, f"--junit-xml={report}"]
-        with subprocess.Popen(command, env=os.environ | environment) as process:
+        options = {"stdout": output, "stderr": subprocess.STDOUT} if output else {}
+        with subprocess.Popen(command, env=os.environ | environment, **options) as process:
             try:
                 process.wait()
             except KeyboardInterrupt:
@@ -79,28 +88,49 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--jobs", default=JOBS, help="tests or notebooks at a time")
     parser.add_argument("--cell-timeout", default=CELL_TIMEOUT, help="seconds that a notebook's cell may take")
-    parser.add_argument("stages", nargs="+", choices=stages("", ""))
+    parser.add_argument("stages", nargs="+", help=f"of {', '.join(stages('', ''))}; with a plus between them, together")
     options = parser.parse_args()
-    if "torch" in options.stages and not importlib.util.find_spec("torch"):
+    groups = [names.split("+") for names in options.stages]
+    if unknown := {name for names in groups for name in names} - stages("", "").keys():
+        parser.error(f"There is no stage {', '.join(sorted(unknown))}.")
+    if any("torch" in names for names in groups) and not importlib.util.find_spec("torch"):
         print("PyTorch is no part of the environment, since it is large. Installing it.", flush=True)
         subprocess.run([sys.executable, "-m", "pip", "install", "--quiet", "torch"], check=True)
-    known = stages(options.jobs, options.cell_timeout)
-    run_all(known[name] for name in options.stages)
+    known, beside = stages(options.jobs, options.cell_timeout), stages("1", options.cell_timeout)
+    run_all([known[first], *(beside[name] for name in others)] for first, *others in groups)
 
 
-def run_all(planned):
-    """Run stages one after the other, print the table, and exit: with 1 where one failed."""
+def run_all(groups):
+    """Run groups of stages one after the other, print the table, and exit: with 1 where one failed."""
     results = {}
     try:
-        for title, environment, commands in planned:
-            print(f"\n── {title} ──", flush=True)
-            start = time.monotonic()
-            counts = sum((run(command, environment) for command in commands), Counter())
-            results[title] = counts, time.monotonic() - start
+        for group in groups:
+            results |= side_by_side(*group)
     except KeyboardInterrupt:
         sys.exit(130)
     print(f"\n{summary(results)}")
     sys.exit(any(counts["failed"] for counts, _ in results.values()))
+
+
+def side_by_side(shown, *others):
+    """Run stages at the same time. Returns counts and seconds by title."""
+
+    def finished(stage, output=None):
+        title, environment, commands = stage
+        start = time.monotonic()
+        counts = sum((run(command, environment, output) for command in commands), Counter())
+        return title, (counts, time.monotonic() - start)
+
+    with ThreadPoolExecutor(len(others) or 1) as pool, contextlib.ExitStack() as files:
+        outputs = [files.enter_context(tempfile.TemporaryFile("w+")) for _ in others]
+        running = [pool.submit(finished, *pair) for pair in zip(others, outputs, strict=True)]
+        print(f"\n── {' beside '.join(title for title, *_ in (shown, *others))} ──", flush=True)
+        results = [finished(shown)]
+        for one, output in zip(running, outputs, strict=True):
+            results.append(one.result())
+            output.seek(0)
+            print(f"\n── {results[-1][0]} ──\n{output.read()}", flush=True)
+    return dict(results)
 
 
 if __name__ == "__main__":
