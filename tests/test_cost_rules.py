@@ -654,7 +654,10 @@ def test_an_activation_of_ones_own_may_look_anywhere(activation, field):
     assert rows[-1].receptive_field == field
 
 
-@pytest.mark.parametrize("interpolation", ["nearest", "bilinear", "bicubic", "lanczos3", "lanczos5"])
+@pytest.mark.parametrize(
+    "interpolation",
+    ["nearest", "bilinear", "bicubic", *(pytest.param(name, marks=LANCZOS) for name in ("lanczos3", "lanczos5"))],
+)
 def test_a_side_that_is_not_enlarged_stays_as_it_is(interpolation):
     layer = layers.UpSampling2D((2, 1), interpolation=interpolation)
     assert cost.summary(sequential(layer, shape=(20, 20, 1))).rows[0].receptive_field[1] == 1
