@@ -230,6 +230,10 @@ def inception():
         ),
     )
     yield (
+        "Beside the naive modules the seeds tell the gaps apart, beside those with reductions they do not.",
+        outcomes("inception-overfits-less") == ["open", "reversed"],
+    )
+    yield (
         "What holds in both profiles is that filters side by side are better on test images.",
         all(
             min(mean(of["kinds"][kind]["test"]) for kind in ("reduced", "naive")) > mean(of["kinds"]["stacked"]["test"])
