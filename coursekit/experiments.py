@@ -78,7 +78,7 @@ def recorded_sweep(run, *choices, seeds, name, again):
     """
     if os.environ.get("COURSEKIT_SWEEPS"):
         results = sweep(run, *choices, seeds=seeds, name=name)
-        kept = [[repr(key), numbers] for key, numbers in results.items()]
+        kept = [[_name(key), numbers] for key, numbers in results.items()]
         records.write(name, {"seeds": list(seeds), "results": kept})
     else:
         results = _recorded(name, choices, seeds, again)
@@ -111,15 +111,20 @@ def _recorded(name, choices, seeds, again):
     record = records.read(name) or {"seeds": list(seeds), "results": []}
     by_key = dict(record["results"])
     wanted = list(itertools.product(*choices)) if len(choices) > 1 else list(choices[0])
-    missing = [key for key in (*wanted, *again) if repr(key) not in by_key]
+    missing = [key for key in (*wanted, *again) if _name(key) not in by_key]
     if missing or record["seeds"] != list(seeds):
         lacks = f"{missing[0]!r}" if missing else f"seeds {list(seeds)}"
         raise ValueError(
             f"The record of {name} lacks {lacks}; set COURSEKIT_SWEEPS=1 to make all runs, which takes long."
         )
     return {
-        key: {number: np.array(values, "float64") for number, values in by_key[repr(key)].items()} for key in wanted
+        key: {number: np.array(values, "float64") for number, values in by_key[_name(key)].items()} for key in wanted
     }
+
+
+def _name(key):
+    """A combination as text, the same for NumPy's numbers as for Python's."""
+    return json.dumps(key, default=_plain)
 
 
 def _plain(number):
@@ -139,7 +144,7 @@ class _Results:
         self.results = {json.dumps(key): value for key, value in map(json.loads, whole.splitlines())}
 
     def get(self, key, compute):
-        name = json.dumps(key, default=_plain)
+        name = _name(key)
         if name not in self.results:
             numbers = compute()
             if not isinstance(numbers, dict):

@@ -179,6 +179,19 @@ def test_a_recorded_sweep_over_one_choice(monkeypatch, tmp_path):
         }
 
 
+def test_numpys_choices_are_those_on_record(monkeypatch, tmp_path):
+    monkeypatch.setattr(records, "FOLDER", tmp_path)
+    monkeypatch.setenv("COURSEKIT_RECORD", "1")
+
+    def run(name, rate, seed):
+        return {"rate": rate + seed}
+
+    for sweeps, rates in (("1", (0.25, 1 / 3)), ("", np.array([0.25, 1 / 3]))):
+        monkeypatch.setenv("COURSEKIT_SWEEPS", sweeps)
+        results = experiments.recorded_sweep(run, [np.str_("sgd")], rates, seeds=range(3), name="rates", again=[])
+        assert_array_equal(results["sgd", 0.25]["rate"], [0.25, 1.25, 2.25])
+
+
 def test_sweep_wants_names_that_are_the_same_after_an_interruption():
     with pytest.raises(ValueError, match=r"returns the names \[0, 'a'\]; make all of them strings"):
         experiments.sweep(lambda n, seed: {0: n, "a": n}, (1,), seeds=range(3), name="named")
