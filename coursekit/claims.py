@@ -1,33 +1,52 @@
-"""The lecture's claims: statements in ``claims.toml``, conditions in the chapters, verdicts over seeds.
+"""The lecture's claims: statements in ``claims.toml``, comparisons in the chapters, verdicts from intervals.
 
-A chapter measures, then calls ``check`` with conditions over per-seed numbers. A condition *holds* when the mean of
-the paired differences lies at least ``MARGIN`` standard errors above zero, is *reversed* when it lies as far below,
-and is *open* in between. (Chance alone reaches that margin once in 35 times with three seeds, once in 200 with six.)
-The claim is
+A chapter measures, then calls ``check`` with comparisons of two series of numbers. There are two kinds.
 
-- *confirmed* when all its conditions hold,
-- *qualified* when only some do,
-- *refuted* when all are reversed,
-- *inconclusive* otherwise.
+- *Checks* are arithmetic or a mechanism: two series are ``equal``, or the first is greater in ``every`` place. A check
+  *holds* or *fails*; there is no chance in it.
+- *Experiments* compare means over seeds: the first is ``greater``, or both are the ``same``. What they measure is a
+  quantity of ``claims.toml``, which fixes before any run on which scale it is compared, and the smallest difference
+  that matters. The outcome follows from the two-sided 99 % t interval of the paired difference, by the first line that
+  fits:
 
-A profile that is inconclusive outvotes no other one. Where those that are conclusive do not agree, the claim is
-*qualified*: it depends on the data. So it is symmetric: what refutes a claim confirms its opposite.
+  ========================================  ===========================================
+  within what does not matter                ``no difference`` (what ``same`` promises)
+  above zero                                 ``holds``
+  below zero                                 ``reversed``
+  anything else                              ``undecided``: too few runs
+  ========================================  ===========================================
 
-Rounding differs from one processor to the next, and training multiplies it: 4.3 standard errors here may be 3.7 there.
-So the outcome on record stands until a run contradicts it clearly.
+  Where the lecture promises no difference, an interval that lies wholly beyond what does not matter ``differs``.
+
+The verdict on one data set comes from its outcomes alone. Over data sets, what is undecided outvotes nobody, and
+verdicts that contradict each other make a claim that *depends* on the data. So no side is favored: what refutes a
+claim confirms its opposite.
+
+Rounding differs from one processor to the next, and training multiplies it. So the outcome on record stands until a
+run contradicts it clearly.
 """
 
 import tomllib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cache, cached_property
 
 import numpy as np
+from scipy import special
 
 from coursekit import records, runtime
 
 STATEMENTS = records.FOLDER.parent / "claims.toml"
-VERDICTS = ("confirmed", "qualified", "refuted", "inconclusive")
-MARGIN = 4.0
+VERDICTS = ("confirmed", "confirmed in part", "partly", "refuted in part", "refuted", "depends", "undecided")
+CONFIDENCE = 0.99
 FEWEST_SEEDS = 3
+DRIFT = 4.0  # standard errors
+LEFT_OPEN = {
+    "confirmed": {"confirmed in part"},
+    "refuted": {"refuted in part"},
+    "partly": {"confirmed in part", "refuted in part"},
+}
+REFUTING = ("fails", "no difference", "reversed", "differs")
+POWER, MOST_SEEDS = 0.8, 1000
 
 
 @dataclass(frozen=True)
@@ -40,6 +59,8 @@ class Claim:
         statement: str, in our words.
         lecture: str, the slide.
         reason: str, why the verdict is not simply *confirmed*, or does not hold everywhere; else empty.
+        seeds: dict from profile to how many seeds its experiments run over, or a list where these differ; empty
+            for a claim of checks alone.
     """
 
     id: str
@@ -47,27 +68,124 @@ class Claim:
     statement: str
     lecture: str
     reason: str = ""
+    seeds: dict = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Quantity:
+    """What experiments measure, and how it is compared.
+
+    Args:
+        name: str.
+        what: str, in words.
+        scale: str, ``"linear"``, or ``"log"`` for what is compared by its ratio.
+        matters: float, the smallest difference that a practitioner should care about; on the log scale, the smallest
+            factor.
+    """
+
+    name: str
+    what: str
+    scale: str
+    matters: float
+
+    @property
+    def band(self):
+        """Float, the difference that matters on the scale: on the log scale, a logarithm."""
+        return float(np.log(self.matters)) if self.scale == "log" else self.matters
 
 
 @dataclass(frozen=True, eq=False)
-class Condition:
-    """A relation between two named series of per-seed numbers, and how it came out.
+class Comparison:
+    """Two named series of numbers, and how the first relates to the second.
 
     Args:
-        relation: str, ``"greater"`` or ``"equal"``.
+        relation: str, ``"equal"`` or ``"every"`` for a check, ``"greater"`` or ``"same"`` for an experiment.
         values: dict from name to float64 (seeds,).
-        outcome: ``"holds"``, ``"reversed"`` or ``"open"``.
-        effect: float, the mean difference; for *equal*, the largest distance.
-        spread: float, standard deviation of the differences.
-        within: float, the distance that *equal* allowed.
+        quantity: ``Quantity``, what an experiment measures; None for a check.
+        within: float, the distance that *equal* allows.
     """
 
     relation: str
     values: dict
-    outcome: str
-    effect: float
-    spread: float
+    quantity: Quantity | None = None
     within: float = 0.0
+
+    @cached_property
+    def differences(self):
+        """float64 (seeds,), the first series less the second; on the log scale, of logarithms."""
+        first, second = self.values.values()
+        return np.subtract(*map(np.log, (first, second))) if self.is_log else first - second
+
+    @property
+    def effect(self):
+        """Float, the mean difference; for *equal*, the largest distance."""
+        return float(np.abs(self.differences).max() if self.relation == "equal" else self.differences.mean())
+
+    @property
+    def half_width(self):
+        """Float, half of the 99 % t interval of the mean difference."""
+        seeds = len(self.differences)
+        return float(_quantile(seeds) * self.differences.std(ddof=1) / np.sqrt(seeds))
+
+    @property
+    def interval(self):
+        """Pair of floats, the ends of the 99 % t interval of the mean difference."""
+        return self.effect - self.half_width, self.effect + self.half_width
+
+    @property
+    def outcome(self):
+        """Str, ``"holds"``, one of ``REFUTING``, or ``"undecided"``."""
+        return self._outcome()
+
+    def outcome_beside(self, recorded):
+        """Return the outcome, where the one on record stands until it is contradicted.
+
+        Args:
+            recorded: ``Comparison``, the same one on record.
+
+        Returns:
+            Str: the recorded outcome, if an interval half or twice as wide gives it; else this one's own.
+        """
+        near = {self._outcome(stretch) for stretch in (0.5, 1.0, 2.0)} if self.quantity else set()
+        return recorded.outcome if recorded.outcome in near else self.outcome
+
+    def seeds_needed(self):
+        """Return how many seeds would decide with a probability of .8, were difference and spread as measured.
+
+        Returns:
+            Int, or None for more than a thousand.
+        """
+        seeds = np.arange(FEWEST_SEEDS, MOST_SEEDS + 1)
+        error = self.differences.std(ddof=1) / np.sqrt(seeds)
+        half_width = _quantile(seeds) * error
+        band = self.quantity.band
+        # The mean has to come as near to zero as `inner`, or be further from it than `outer`.
+        inner, outer = band - half_width, half_width + (band if self.relation == "same" else 0)
+
+        def beyond(distance):
+            return special.ndtr((self.effect - distance) / error) + special.ndtr((-self.effect - distance) / error)
+
+        undecided = beyond(np.maximum(inner, 0)) - beyond(np.maximum(inner, outer))
+        enough = seeds[undecided <= 1 - POWER]
+        return int(enough[0]) if enough.size else None
+
+    @property
+    def is_log(self):
+        """Bool, whether ratios are compared."""
+        return self.quantity is not None and self.quantity.scale == "log"
+
+    def _outcome(self, stretch=1.0):
+        """The outcome by an interval so many times as wide."""
+        if self.quantity is None:
+            holds = self.effect <= self.within if self.relation == "equal" else (self.differences > 0).all()
+            return "holds" if holds else "fails"
+        band, half_width = self.quantity.band, stretch * self.half_width
+        low, high = self.effect - half_width, self.effect + half_width
+        if -band <= low and high <= band:
+            return "holds" if self.relation == "same" else "no difference"
+        if self.relation == "same":
+            return "differs" if low > band or high < -band else "undecided"
+        return "holds" if low > 0 else "reversed" if high < 0 else "undecided"
 
 
 def load(path=STATEMENTS):
@@ -85,12 +203,10 @@ def load(path=STATEMENTS):
     >>> load()["transfer-sweep-n"].chapter
     'transfer'
     """
-    try:
-        by_chapter = tomllib.loads(path.read_text("utf-8"))
-    except tomllib.TOMLDecodeError as error:
-        raise ValueError(f"{path.name} is not TOML: {error}.") from None
     claims = {}
-    for chapter, entries in by_chapter.items():
+    for chapter, entries in _read(path).items():
+        if chapter == "quantities":
+            continue
         if not isinstance(entries, list):
             raise ValueError(f"{path.name} has [{chapter}]; write [[{chapter}]], once for every claim.")
         for entry in entries:
@@ -106,108 +222,234 @@ def load(path=STATEMENTS):
     return claims
 
 
-def greater(**series):
-    """The condition that the first of two named series is the greater one, seed by seed.
+def quantities(path=STATEMENTS):
+    """Read what experiments measure, and which difference of it matters.
 
     Args:
-        **series: two arrays of per-seed numbers, or a number in place of one.
+        path: ``pathlib.Path`` of a TOML file; by default the course's own.
 
     Returns:
-        A ``Condition``.
+        A dict from name to ``Quantity``.
 
     Raises:
-        ValueError: for other than two series, series of unequal length, fewer than three seeds, or a number that is not
-            finite.
+        ValueError: for a quantity without words, of an unknown scale, or of which no difference matters.
 
-    >>> greater(frozen=[0.9, 0.8, 0.9], pixels=[0.7, 0.6, 0.7]).outcome
-    'holds'
+    >>> quantities()["accuracy"].matters
+    0.01
     """
-    values, first, second = _pair(series)
-    difference = first - second
-    effect, spread = difference.mean(), difference.std(ddof=1)
-    error = spread / np.sqrt(len(difference))
-    outcome = "open"
-    rounding = 1e-9 * max(np.abs(first).max(), np.abs(second).max())
-    if abs(effect) > rounding and abs(effect) >= MARGIN * error:
-        outcome = "holds" if effect > 0 else "reversed"
-    return Condition("greater", values, outcome, effect, spread)
+    found = {}
+    for name, entry in _read(path).get("quantities", {}).items():
+        try:
+            quantity = found[name] = Quantity(name, **entry)
+        except TypeError:
+            raise ValueError(
+                f"The quantity {name!r} in {path.name} lacks what, scale or matters, or has more."
+            ) from None
+        if quantity.scale not in ("linear", "log") or not quantity.band > 0:
+            raise ValueError(
+                f"The quantity {name!r} in {path.name} has the scale {quantity.scale!r}, and what matters is "
+                f"{quantity.matters!r}; write linear and a difference above 0, or log and a factor above 1."
+            )
+    return found
 
 
 def equal(within=0.0, **series):
-    """The condition that two named series are equal, in every seed: bit for bit, or ``within`` a stated distance.
+    """The check that two named series are equal, in every place: bit for bit, or ``within`` a stated distance.
 
     Args:
         within: float, the largest distance that is allowed.
-        **series: as for ``greater``.
+        **series: two arrays of numbers, or a number in place of one.
 
     Returns:
-        A ``Condition``, whose effect is the largest difference.
+        A ``Comparison``, whose effect is the largest distance.
 
     Raises:
-        ValueError: as ``greater`` does.
+        ValueError: for other than two series, series of unequal length, an empty one, or a number that is not finite.
 
     >>> equal(largest_change=[0.0, 0.0, 0.0], nothing=0).outcome
     'holds'
     """
-    values, first, second = _pair(series)
-    difference = np.abs(first - second)
-    outcome = "holds" if difference.max() <= within else "reversed"
-    return Condition("equal", values, outcome, difference.max(), difference.std(ddof=1), within)
+    return Comparison("equal", _pair(series, fewest=1), within=within)
 
 
-def check(claim_id, *conditions, run=None):
-    """Judge a claim by its conditions, print one line, and compare the numbers with the record.
+def every(**series):
+    """The check that the first of two named series is greater in every place.
 
-    Near the margin, a condition comes out as it did on record. The verdict joins this run's with the other profile's
-    record, unless this run contradicts its own profile's: then it speaks for itself. The line has no number, so that a
-    replay can compare it as text. Where a number has left its recorded interval a second line says so, and the replay
-    fails: .80 shall not hide behind the verdict that .95 had. Whoever changed a setting on purpose may ignore that
-    line.
+    Args:
+        **series: as for ``equal``.
+
+    Returns:
+        A ``Comparison``.
+
+    Raises:
+        ValueError: as ``equal`` does.
+
+    >>> every(moved=[0.1, 0.2, 0.0], nothing=0).outcome
+    'fails'
+    """
+    return Comparison("every", _pair(series, fewest=1))
+
+
+def greater(quantity, **series):
+    """The experiment that is to show the first of two named series greater on average over seeds.
+
+    Args:
+        quantity: str, what both measure, of ``claims.toml``.
+        **series: two arrays of numbers, one for each seed, or a number in place of one.
+
+    Returns:
+        A ``Comparison``.
+
+    Raises:
+        ValueError: for an unknown quantity, fewer than three seeds, a number that is not positive where its ratio is
+            compared, and as ``equal`` does.
+
+    >>> greater("accuracy", frozen=[0.9, 0.8, 0.9], pixels=[0.7, 0.6, 0.7]).outcome
+    'holds'
+    """
+    return _experiment("greater", quantity, series)
+
+
+def same(quantity, **series):
+    """The experiment that is to show no difference that matters between two named series.
+
+    Args:
+        quantity, **series: as for ``greater``.
+
+    Returns:
+        A ``Comparison``.
+
+    Raises:
+        ValueError: as ``greater`` does.
+
+    >>> same("accuracy", ours=[0.901, 0.902, 0.901], theirs=[0.9, 0.901, 0.9]).outcome
+    'holds'
+    """
+    return _experiment("same", quantity, series)
+
+
+def check(claim_id, *comparisons, run=None):
+    """Judge a claim by its comparisons, print one line, and compare the numbers with the record.
+
+    The verdict joins this run's with the other profile's record, unless this run contradicts its own profile's: then it
+    speaks for itself. The line has no number, so that a replay can compare it as text. Where a number has left its
+    recorded interval a second line says so, and the replay fails: .80 shall not hide behind the verdict that .95 had.
+    Whoever changed a setting on purpose may ignore that line.
 
     Args:
         claim_id: str, of a claim in ``claims.toml``.
-        *conditions: ``Condition``, as ``greater`` and ``equal`` return them.
+        *comparisons: as ``equal``, ``every``, ``greater`` and ``same`` return them.
         run: where the numbers were measured, if not in this session: the ``"run"`` of the record they were read from.
 
     Raises:
-        ValueError: for an unknown id or no condition.
+        ValueError: for an unknown id or no comparison.
     """
     claim = _find(claim_id)
-    if not conditions:
-        raise ValueError(f"{claim_id} was checked without a condition; pass claims.greater(...) or claims.equal(...).")
-    verdict = _verdict([condition.outcome for condition in conditions])
+    if not comparisons:
+        raise ValueError(f"{claim_id} was checked without a comparison; pass claims.greater(...) or claims.equal(...).")
     own = run["profile"] if run else runtime.profile()
     elsewhere = [records.read(claim_id, profile) for profile in runtime.PROFILES if profile != own]
-    record = {"claim": claim_id, "verdict": verdict, "conditions": [vars(condition) for condition in conditions]}
-    records.write(claim_id, record, run)
+    records.write(claim_id, {"claim": claim_id, "comparisons": [_as_record(one) for one in comparisons]}, run)
     on_file = records.read(claim_id, own)
-    if on_file and len(on_file["conditions"]) == len(conditions):
-        outcomes = [_beside_the_record(*pair) for pair in zip(conditions, on_file["conditions"], strict=True)]
-        verdict = record["verdict"] = _verdict(outcomes)
-    if on_file is None or on_file["verdict"] == verdict:
-        verdict = joint_verdict([record, *filter(None, elsewhere)])
+    recorded = comparisons_of(on_file) if on_file else list(comparisons)
+    outcomes = [one.outcome for one in comparisons]
+    if _names(recorded) == _names(comparisons):
+        outcomes = [now.outcome_beside(then) for now, then in zip(comparisons, recorded, strict=True)]
+    verdict = verdict_of(outcomes)
+    drifts = list(_drifts(comparisons, recorded))
+    before = verdict_of(one.outcome for one in recorded)
+    if verdict == before:
+        verdict = joint_verdict([verdict, *map(verdict_on_record, filter(None, elsewhere))])
+    else:
+        drifts.insert(0, f"the verdict is {verdict} now, {before} on record.")
     print(f"{verdict} · {claim_id} · {claim.statement}")
-    for drift in _drifts(record, on_file):
+    for drift in drifts:
         print(f"drifted · {drift}")
 
 
-def joint_verdict(records_of_claim):
-    """Return the verdict on a claim from its records in one or several profiles: what is inconclusive does not count.
+def verdict_of(outcomes):
+    """Return the verdict on one data set.
 
     Args:
-        records_of_claim: dicts, each with a ``"verdict"``; at least one.
+        outcomes: strings, as ``Comparison.outcome``; at least one.
 
     Returns:
         str, one of ``VERDICTS``.
 
-    >>> joint_verdict([{"verdict": "inconclusive"}, {"verdict": "refuted"}])
-    'refuted'
-    >>> joint_verdict([{"verdict": "confirmed"}, {"verdict": "refuted"}])
-    'qualified'
+    >>> verdict_of(["holds", "undecided"])
+    'confirmed in part'
     """
-    verdicts = {record["verdict"] for record in records_of_claim}
-    conclusive = verdicts - {"inconclusive"} or verdicts
-    return conclusive.pop() if len(conclusive) == 1 else "qualified"
+    outcomes = list(outcomes)
+    holds, refuting = "holds" in outcomes, not set(outcomes).isdisjoint(REFUTING)
+    if holds and refuting:
+        return "partly"
+    if not holds and not refuting:
+        return "undecided"
+    return ("confirmed" if holds else "refuted") + (" in part" if "undecided" in outcomes else "")
+
+
+def joint_verdict(verdicts):
+    """Return the verdict on a claim over several data sets. What is undecided on one changes nothing on another.
+
+    Args:
+        verdicts: strings of ``VERDICTS``, one for each data set; at least one.
+
+    Returns:
+        str, one of ``VERDICTS``.
+
+    >>> joint_verdict(["undecided", "refuted"])
+    'refuted'
+    >>> joint_verdict(["confirmed", "refuted"])
+    'depends'
+    """
+    decided = set(verdicts) - {"undecided"} or {"undecided"}
+    # A verdict in part leaves open what another data set may decide.
+    whole = [verdict for verdict in decided if decided - {verdict} <= LEFT_OPEN.get(verdict, set())]
+    return whole[0] if whole else "depends"
+
+
+def comparisons_of(record):
+    """Return what a claim was judged by, from its record.
+
+    Args:
+        record: dict, as ``records.read`` returns it.
+
+    Returns:
+        A list of ``Comparison``.
+
+    Raises:
+        ValueError: for a record of an unknown quantity.
+
+    >>> comparisons_of(records.read("transfer-frozen-untouched", "quick"))[0].outcome
+    'holds'
+    """
+    return [
+        Comparison(
+            one["relation"],
+            {name: np.array(series, "float64") for name, series in one["values"].items()},
+            _find_quantity(one["quantity"]) if "quantity" in one else None,
+            one.get("within", 0.0),
+        )
+        for one in record["comparisons"]
+    ]
+
+
+def verdict_on_record(record):
+    """Return the verdict that a claim's record amounts to.
+
+    Args:
+        record: dict, as ``records.read`` returns it.
+
+    Returns:
+        str, one of ``VERDICTS``.
+
+    Raises:
+        ValueError: for a record of an unknown quantity.
+
+    >>> verdict_on_record(records.read("transfer-frozen-untouched", "quick"))
+    'confirmed'
+    """
+    return verdict_of(one.outcome for one in comparisons_of(record))
 
 
 def verify():
@@ -217,8 +459,9 @@ def verify():
         A dict from (profile, id) to record.
 
     Raises:
-        ValueError: in one sentence, for a claim without a record, a record of an unknown claim, or a claim that is not
-            confirmed by every record and gives no reason.
+        ValueError: in one sentence, for a claim without a record, a record of an unknown claim or quantity, an
+            experiment over other seeds than the claim states, or a claim that is not confirmed by every record and
+            gives no reason.
 
     >>> verify()["full", "transfer-sweep-n"]["claim"]
     'transfer-sweep-n'
@@ -232,13 +475,34 @@ def verify():
                 f"delete coursekit/records/{profile}/{claim_id}.json."
             )
     for claim_id, claim in claims.items():
-        measured = [record for (_, name), record in of_claims.items() if name == claim_id]
+        measured = {profile: record for (profile, name), record in of_claims.items() if name == claim_id}
         if not measured:
             raise ValueError(f"The claim {claim_id!r} has no record; check it in its chapter and run make notebooks.")
-        for record in measured:
-            if record["verdict"] != "confirmed" and not claim.reason:
-                raise ValueError(f"The claim {claim_id!r} is {record['verdict']}; give it a reason.")
+        for profile, record in measured.items():
+            _verify_seeds(claim, profile, record)
+            if (verdict := verdict_on_record(record)) != "confirmed" and not claim.reason:
+                raise ValueError(f"The claim {claim_id!r} is {verdict}; give it a reason.")
     return of_claims
+
+
+def _verify_seeds(claim, profile, record):
+    ran = {len(one.differences) for one in comparisons_of(record) if one.quantity}
+    stated = set(np.ravel(claim.seeds.get(profile, [])).tolist())
+    if ran != stated:
+        raise ValueError(
+            f"The {profile} record of {claim.id!r} has experiments over {sorted(ran)} seeds, and {STATEMENTS.name} "
+            f"states {sorted(stated)}; they are to be stated before they run."
+        )
+
+
+def _read(path):
+    try:
+        return _parsed(path.read_text("utf-8"))
+    except tomllib.TOMLDecodeError as error:
+        raise ValueError(f"{path.name} is not TOML: {error}.") from None
+
+
+_parsed = cache(tomllib.loads)
 
 
 def _find(claim_id):
@@ -248,9 +512,28 @@ def _find(claim_id):
     return claims[claim_id]
 
 
-def _pair(series):
+def _find_quantity(name):
+    known = quantities()
+    if name not in known:
+        raise ValueError(f"There is no quantity {name!r} in {STATEMENTS.name}; it has {', '.join(known)}.")
+    return known[name]
+
+
+def _quantile(seeds):
+    """How many standard errors the interval reaches to either side."""
+    return special.stdtrit(np.subtract(seeds, 1), (1 + CONFIDENCE) / 2)
+
+
+def _experiment(relation, quantity, series):
+    comparison = Comparison(relation, _pair(series, FEWEST_SEEDS), _find_quantity(quantity))
+    if comparison.is_log and (low := [name for name, numbers in comparison.values.items() if numbers.min() <= 0]):
+        raise ValueError(f"{low[0]} has a number that is not positive, and {quantity} is compared by its ratio.")
+    return comparison
+
+
+def _pair(series, fewest):
     if len(series) != 2:
-        raise ValueError(f"A condition compares two series, each with a name; it got {len(series)}: {list(series)}.")
+        raise ValueError(f"A comparison is of two series, each with a name; it got {len(series)}: {list(series)}.")
     length = max(np.size(numbers) for numbers in series.values())
     values = {}
     for name, numbers in series.items():
@@ -258,59 +541,46 @@ def _pair(series):
         if numbers.ndim == 0:
             numbers = np.full(length, numbers)
         if numbers.shape != (length,):
-            raise ValueError(f"{name} has shape {numbers.shape}; a condition takes one number a seed, here {length}.")
+            raise ValueError(f"{name} has shape {numbers.shape}; a comparison takes one number a seed, here {length}.")
         if not np.isfinite(numbers).all():
             raise ValueError(f"{name} has a number that is not finite: {numbers.tolist()}.")
         values[name] = numbers
-    if length < FEWEST_SEEDS:
-        raise ValueError(f"{' and '.join(series)} have {length} seeds; a claim needs at least {FEWEST_SEEDS}.")
-    return values, *values.values()
+    if length < fewest:
+        raise ValueError(f"{' and '.join(series)} have {length} numbers; this comparison needs at least {fewest}.")
+    return values
 
 
-def _verdict(outcomes):
-    if all(outcome == "holds" for outcome in outcomes):
-        return "confirmed"
-    if any(outcome == "holds" for outcome in outcomes):
-        return "qualified"
-    return "refuted" if all(outcome == "reversed" for outcome in outcomes) else "inconclusive"
+def _names(comparisons):
+    return [(one.relation, *one.values) for one in comparisons]
 
 
-def _beside_the_record(condition, on_file):
-    """The outcome of a condition: that on record, unless the effect is less than half of the margin, where it held or
-    was reversed, or more than twice the margin, where it was open.
+def _as_record(comparison):
+    """What was measured. What follows from it is derived when it is read."""
+    record = {"relation": comparison.relation, "values": comparison.values}
+    if comparison.quantity:
+        record["quantity"] = comparison.quantity.name
+    if comparison.within:
+        record["within"] = comparison.within
+    return record
+
+
+def _drifts(comparisons, recorded):
+    """Yield a sentence for every series whose mean has left the recorded interval.
+
+    That is ``DRIFT`` standard errors of the difference of two means: the seed spread, widened for hardware on which
+    every seed takes another course; at least a thousandth. What is equal within a stated distance may have any value
+    within it: rounding differs from one processor to the next.
     """
-    if condition.relation != "greater" or on_file["relation"] != "greater":
-        return condition.outcome
-    margin = MARGIN * condition.spread / np.sqrt(len(next(iter(condition.values.values()))))
-    near = {
-        "holds": condition.effect > margin / 2,  # and not where two runs are the same
-        "reversed": condition.effect < -margin / 2,
-        "open": abs(condition.effect) <= 2 * margin,
-    }
-    return on_file["outcome"] if near[on_file["outcome"]] else condition.outcome
-
-
-def _drifts(now, on_file):
-    """Yield a sentence for another verdict, and for every series whose mean has left the recorded interval.
-
-    The interval is ``MARGIN`` standard errors of the difference of two means: the seed spread, widened for hardware on
-    which every seed takes another course; at least a thousandth. What is equal within a stated distance may have any
-    value within it: rounding differs from one processor to the next.
-    """
-    if on_file is None:
+    if _names(comparisons) != _names(recorded):
+        yield "the record has other comparisons; run make notebooks."
         return
-    if now["verdict"] != on_file["verdict"]:
-        yield f"the verdict is {now['verdict']} now, {on_file['verdict']} on record."
-    if [list(c["values"]) for c in now["conditions"]] != [list(c["values"]) for c in on_file["conditions"]]:
-        yield "the record has other conditions; run make notebooks."
-        return
-    for condition, condition_on_file in zip(now["conditions"], on_file["conditions"], strict=True):
-        if condition["within"] and condition["outcome"] == "holds":
+    for now, then in zip(comparisons, recorded, strict=True):
+        if now.within and now.outcome == "holds":
             continue
-        for name, numbers in condition["values"].items():
-            old = np.array(condition_on_file["values"][name])
-            error = np.sqrt(old.var(ddof=1) / old.size + numbers.var(ddof=1) / numbers.size)
-            width = max(MARGIN * error, 1e-3 * abs(old.mean()))
+        for name, numbers in now.values.items():
+            old = then.values[name]
+            error = np.sqrt(sum(series.var(ddof=1) / series.size for series in (old, numbers) if series.size > 1))
+            width = max(DRIFT * error, 1e-3 * abs(old.mean()))
             if abs(numbers.mean() - old.mean()) > width:
                 yield f"{name}: {numbers.mean():.3g} now, {old.mean():.3g} ± {width:.2g} on record."
 

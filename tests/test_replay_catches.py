@@ -232,10 +232,10 @@ def test_a_bug_is_caught_and_nothing_else_is(chapter):
 
 def one_claim(stored_verdict, points):
     """A cell that checks one claim with its recorded numbers, all of them lower by so many points."""
-    recorded = records.read(ACCURACY, "quick")["conditions"][0]["values"]
+    recorded = records.read(ACCURACY, "quick")["comparisons"][0]["values"]
     lower = {name: [number - points / 100 for number in series] for name, series in recorded.items()}
     cell = new_code_cell(
-        f'from coursekit import claims\n\nclaims.check("{ACCURACY}", claims.greater(**{lower}))',
+        f'from coursekit import claims\n\nclaims.check("{ACCURACY}", claims.greater("accuracy", **{lower}))',
         metadata={"tags": ["nbval-check-output"]},
         execution_count=1,
         outputs=[new_output("stream", text=f"{stored_verdict} · {ACCURACY} · {claims.load()[ACCURACY].statement}\n")],

@@ -34,7 +34,7 @@ def test_the_statements_and_the_data_can_be_read_without_keras():
     code = f"""
 import json, sys
 from coursekit import claims, data, records
-claims.load(), claims.greater(a=[1, 2, 3], b=0), data.load("digits"), records.read_all()
+claims.load(), claims.greater("accuracy", a=[1, 2, 3], b=0), data.load("digits"), records.read_all()
 print(json.dumps([m for m in {HEAVY} if m in sys.modules]))
 """
     run = python(code)

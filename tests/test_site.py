@@ -1,6 +1,7 @@
 """The built site: every link leads somewhere, nothing comes from another host, and each page works in a browser."""
 
 import functools
+import html
 from types import SimpleNamespace
 from urllib.parse import unquote, urlsplit
 
@@ -115,8 +116,8 @@ def test_every_claim_is_on_the_page_with_its_numbers(site):
         assert f'id="{claim.id}"' in page
     for (_, name), on_file in records.read_all().items():
         if "claim" in on_file:
-            for condition in on_file["conditions"]:
-                assert ledger.mean(next(iter(condition["values"].values()))) in page, name
+            for comparison in claims.comparisons_of(on_file):
+                assert html.escape(ledger.comparison_line(comparison)) in page, name
 
 
 def test_a_page_opened_from_the_disk_draws_maths_and_widgets(site, browser):

@@ -1,6 +1,7 @@
 """The ledger of claims, from `claims.toml` and the records alone: no notebook runs, no Keras is imported.
 
-`{claims-ledger}` lists every claim by chapter with its numbers; `{claims-summary}` counts the verdicts.
+`{claims-ledger}` lists every claim by chapter with its numbers; `{claims-summary}` counts the verdicts, and
+`{claims-quantities}` says what experiments measure.
 """
 
 import json
@@ -73,6 +74,22 @@ class Ledger(ClaimsDirective):
         return claim.id, cells
 
 
+class Quantities(SphinxDirective):
+    """What experiments measure, and which difference matters."""
+
+    def run(self):
+        self.env.note_reread()
+        rows = [
+            (f"quantity-{name}", [[nodes.paragraph("", name)], *([nodes.paragraph("", text)] for text in texts)])
+            for name, *texts in map(self.texts, claims.quantities().values())
+        ]
+        return [table(("Quantity", "What it is", "What matters"), rows, classes=["quantities"])]
+
+    def texts(self, quantity):
+        matters = f"a factor of {quantity.matters:g}" if quantity.scale == "log" else f"{quantity.matters:g}"
+        return quantity.name, quantity.what, matters
+
+
 class Summary(ClaimsDirective):
     """The verdicts counted, of all chapters or of the topic that is named."""
 
@@ -94,7 +111,8 @@ class Summary(ClaimsDirective):
 
 def headline(claim, measured):
     """Return the verdict on a claim from all the profiles it was measured in."""
-    return claims.joint_verdict([record for (_, name), record in measured.items() if name == claim.id])
+    of_claim = [record for (_, name), record in measured.items() if name == claim.id]
+    return claims.joint_verdict(map(claims.verdict_on_record, of_claim))
 
 
 def chapter_page(folder, topic):
@@ -107,42 +125,74 @@ def chapter_page(folder, topic):
 
 
 def numbers(record, verdict):
-    """Return the contents of a cell: what each condition compared, and over how many seeds."""
-    seeds = max(len(series) for condition in record["conditions"] for series in condition["values"].values())
-    # Conditions that came out alike, to every digit shown, are one line.
-    lines = [nodes.paragraph("", line) for line in dict.fromkeys(map(condition_line, record["conditions"]))]
-    own = [badge(record["verdict"]), text(" ")] if record["verdict"] != verdict else []
-    where = f"{seeds} seeds · {record['run']['device']} · {record['run']['date']}"
-    return [*lines, nodes.paragraph("", "", *own, text(where), classes=["place"])]
+    """Return the contents of a cell: what each comparison found, and over how many seeds."""
+    comparisons = claims.comparisons_of(record)
+    # Comparisons that came out alike, to every digit shown, are one line.
+    lines = [nodes.paragraph("", line) for line in dict.fromkeys(map(comparison_line, comparisons))]
+    own = claims.verdict_on_record(record)
+    seeds = max((len(one.differences) for one in comparisons if one.quantity), default=0)
+    where = [f"{seeds} seeds"] * bool(seeds) + [record["run"]["device"], record["run"]["date"]]
+    said = [badge(own), text(" ")] if own != verdict else []
+    return [*lines, nodes.paragraph("", "", *said, text(" · ".join(where)), classes=["place"])]
 
 
-def condition_line(condition):
-    """Write a condition as it came out: a formula where that is one, and both sides where it is open."""
-    left, right = (side(name, series) for name, series in condition["values"].items())
-    holds = condition["outcome"] == "holds"
-    if condition["outcome"] == "open":
-        return f"{left}, {right}: open"
-    if condition["relation"] == "equal":
-        line = f"{left} {'=' if holds else '≠'} {right}"
-        if condition["within"]:
-            line += f" (within {condition['within']:g})"
-    else:
-        line = f"{left} {'>' if holds else '<'} {right}"
-    return line if holds else f"{line}: reversed"
+# How a line relates the two sides, and what it says behind them.
+SIGNS = {
+    ("equal", "holds"): ("=", ""),
+    ("equal", "fails"): ("≠", "fails"),
+    ("every", "holds"): (">", ""),
+    ("every", "fails"): (",", "fails"),
+    ("greater", "holds"): (">", ""),
+    ("greater", "reversed"): ("<", "reversed"),
+    ("greater", "no difference"): ("≈", "no difference that matters"),
+    ("greater", "undecided"): (",", "undecided"),
+    ("same", "holds"): ("≈", ""),
+    ("same", "differs"): ("≠", "differs"),
+    ("same", "undecided"): (",", "undecided"),
+}
 
 
-def side(name, series):
+def comparison_line(comparison):
+    """Write a comparison as it came out: both sides, the interval of an experiment, and the outcome unless it holds."""
+    sign, outcome = SIGNS[comparison.relation, comparison.outcome]
+    left, right = (side(name, series, comparison.is_log) for name, series in comparison.values.items())
+    line = f"{left}, {right}" if sign == "," else f"{left} {sign} {right}"
+    if comparison.within:
+        line += f" (within {comparison.within:g})"
+    if comparison.quantity:
+        line += f" ({interval(comparison)})"
+    if outcome == "undecided":
+        needed = comparison.seeds_needed()
+        outcome += f"; {f'about {needed}' if needed else f'more than {claims.MOST_SEEDS:,}'} seeds would decide"
+    return f"{line}: {outcome}" if outcome else line
+
+
+def interval(comparison):
+    """Write the 99 % interval of the difference, or, on the log scale, of the factor."""
+    if comparison.is_log:
+        return " to ".join(f"×\N{NO-BREAK SPACE}{math.exp(end):.3g}" for end in comparison.interval)
+    return " to ".join(f"{end:+.2g}".replace("-", "\N{MINUS SIGN}") for end in comparison.interval)
+
+
+def side(name, series, is_log):
     """Write one side of a comparison; the series `nothing` only says that the other is compared with zero."""
-    return mean(series) if name == "nothing" else f"{name.replace('_', ' ')} {mean(series)}"
+    of_seeds = mean(series.tolist(), is_log)
+    return of_seeds if name == "nothing" else f"{name.replace('_', ' ')} {of_seeds}"
 
 
-def mean(series):
-    """Write per-seed numbers as mean ± standard deviation, to two digits of the latter; equal numbers, as one."""
-    spread = statistics.stdev(series)
-    if spread == 0:
+def mean(series, is_log=False):
+    """Write numbers as mean ± standard deviation, to two digits of the latter, and equal ones as one. Where ratios
+    count, write their geometric mean ×/÷ the factor that one standard deviation of the logarithms is.
+    """
+    if len(set(series)) == 1:
         return f"{series[0]:,.0f}" if series[0] == round(series[0]) else f"{series[0]:.6g}"
+    space = "\N{NO-BREAK SPACE}"
+    if is_log:
+        spread = math.exp(statistics.stdev(map(math.log, series)))
+        return f"{statistics.geometric_mean(series):.3g}{space}×/÷{space}{spread:.3g}"
+    spread = statistics.stdev(series)
     decimals = max(0, 1 - math.floor(math.log10(spread)))
-    return f"{statistics.mean(series):,.{decimals}f}\N{NO-BREAK SPACE}±\N{NO-BREAK SPACE}{spread:,.{decimals}f}"
+    return f"{statistics.mean(series):,.{decimals}f}{space}±{space}{spread:,.{decimals}f}"
 
 
 def text(content):
@@ -150,7 +200,7 @@ def text(content):
 
 
 def badge(verdict):
-    return nodes.inline("", verdict, classes=["verdict", verdict])
+    return nodes.inline("", verdict, classes=["verdict", verdict.replace(" ", "-")])
 
 
 def table(heads, rows, classes):
@@ -166,4 +216,5 @@ def table(heads, rows, classes):
 def setup(app):
     app.add_directive("claims-ledger", Ledger)
     app.add_directive("claims-summary", Summary)
+    app.add_directive("claims-quantities", Quantities)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
