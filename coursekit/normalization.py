@@ -206,8 +206,9 @@ class BatchNormalization(layers.Layer):
         other_axes = [axis for axis in range(rank) if axis != self.axis % rank]
         if mask is None:
             return lambda values: ops.mean(values, other_axes)
-        if len(mask.shape) != rank - 1:
-            raise ValueError(f"The mask has shape {mask.shape}; for x of shape {x.shape}, it needs {rank - 1} axes.")
+        sides = zip(mask.shape, x.shape, strict=False)
+        if len(mask.shape) != rank - 1 or any(None not in (one, other) and one != other for one, other in sides):
+            raise ValueError(f"The mask has shape {mask.shape}; for x of shape {x.shape}, it is {x.shape[:-1]}.")
         seen = ops.broadcast_to(ops.expand_dims(ops.cast(mask, "bool"), -1), ops.shape(x))
         number = ops.maximum(ops.sum(ops.cast(seen, x.dtype), other_axes), 1)
         return lambda values: ops.sum(ops.where(seen, values, 0), other_axes) / number

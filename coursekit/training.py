@@ -31,9 +31,13 @@ def compile_classifier(model, learning_rate=1e-3, optimizer=None):
     Returns:
         The model.
 
+    Raises:
+        ValueError: for a model that ends in probabilities.
+
     >>> compile_classifier(keras.Sequential([keras.Input((4,)), keras.layers.Dense(3)])).loss.name
     'sparse_categorical_crossentropy'
     """
+    _require_logits(model)
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     return _compile(model, learning_rate, optimizer, loss, ["accuracy"])
 
@@ -51,6 +55,18 @@ def compile_regressor(model, learning_rate=1e-3, optimizer=None):
     'mean_squared_error'
     """
     return _compile(model, learning_rate, optimizer, keras.losses.MeanSquaredError(), [])
+
+
+def _require_logits(model):
+    last = model
+    while getattr(last, "layers", None):
+        last = last.layers[-1]
+    activation = getattr(getattr(last, "activation", None), "__name__", "")
+    if isinstance(last, keras.layers.Softmax) or activation in ("softmax", "sigmoid"):
+        raise ValueError(
+            f"{model.name} ends in probabilities, by {last.name}; compile_classifier takes logits, so leave that "
+            "activation out."
+        )
 
 
 def _compile(model, learning_rate, optimizer, loss, metrics):

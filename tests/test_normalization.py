@@ -358,9 +358,10 @@ def test_masks_are_passed_on():
     assert_allclose(seen, numpy(x).mean(1), rtol=1e-5, atol=1e-6)
 
 
-def test_a_mask_of_another_rank_is_refused():
-    with pytest.raises(ValueError, match=r"The mask has shape .*2, 3.*; for x of shape .*2, 3.*, it needs 1 axes"):
-        BatchNormalization()(np.ones((2, 3), "float32"), training=True, mask=np.ones((2, 3), bool))
+@pytest.mark.parametrize("shape", [(2, 3, 4), (2, 1), (1, 3), (3, 2), (6,)])
+def test_a_mask_of_another_shape_is_refused(shape):
+    with pytest.raises(ValueError, match=r"The mask has shape .*; for x of shape .*2, 3, 4.*, it is .*2, 3"):
+        BatchNormalization()(np.ones((2, 3, 4), "float32"), training=True, mask=np.ones(shape, bool))
 
 
 def test_batch_norm_in_a_fit_equals_keras(tmp_path):

@@ -861,6 +861,24 @@ def test_what_tools_leave_is_ignored(folder):
     assert len(submissions.find(folder)) == 1
 
 
+@pytest.mark.parametrize("as_zip", [False, True])
+def test_whose_folder_is_empty_is_in_the_tables(folder, tmp_path, as_zip):
+    put(folder, "alice/02-normalization.ipynb")
+    (folder / "alice/figures").mkdir()  # what else is in a folder with a notebook is nobody
+    for name in ("bob", "carol/work/deeper", "dan/.ipynb_checkpoints"):
+        (folder / name).mkdir(parents=True)
+    put(folder, "erin/.DS_Store", "x")
+    (folder / "frank").symlink_to(folder / "alice")
+    given = zipped(folder, tmp_path / "class.zip") if as_zip else folder
+    graded, *others = submissions.find(given)
+    assert (graded.student, graded.topic, graded.notes) == ("alice", "normalization", [])
+    links = ["frank"] * as_zip  # what a zip file has of a link is what it leads to
+    assert [one.student for one in others if one.student not in links] == ["bob", "carol", "dan", "erin"]
+    assert {(one.topic, *one.notes) for one in others if one.student not in links} == {
+        ("", "There is no notebook, but an empty folder.")
+    }
+
+
 @pytest.mark.parametrize("name", ["missing", "file.txt", "empty", "junk", "tables", "empty.zip"])
 def test_what_holds_no_submissions_is_refused(tmp_path, name):
     (tmp_path / "file.txt").write_text("x")

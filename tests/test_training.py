@@ -498,6 +498,22 @@ def test_labels_are_checked_whatever_the_loss_is_called(loss):
         training.fit(model, images()[0], np.arange(12) % 6, epochs=1, seed=0)
 
 
+@pytest.mark.parametrize(
+    "top",
+    [
+        lambda: [layers.Dense(3, "softmax", name="top")],
+        lambda: [layers.Dense(1, "sigmoid", name="top")],
+        lambda: [layers.Dense(3), layers.Softmax(name="top")],
+        lambda: [layers.Dense(3), layers.Activation("softmax", dtype="float32", name="top")],
+        lambda: [keras.Sequential([keras.Input((4,)), layers.Dense(3, "softmax", name="top")])],
+    ],
+)
+def test_probabilities_are_no_logits(top):
+    model = keras.Sequential([keras.Input((4,)), *top()], name="net")
+    with pytest.raises(ValueError, match="net ends in probabilities, by top; compile_classifier takes logits"):
+        training.compile_classifier(model)
+
+
 def test_a_class_that_the_loss_ignores_is_no_mistake(classifier):
     model = keras.Sequential([keras.Input((4, 4, 1)), layers.Flatten(), layers.Dense(CLASSES)])
     model.compile("sgd", keras.losses.SparseCategoricalCrossentropy(from_logits=True, ignore_class=-1))

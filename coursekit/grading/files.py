@@ -18,6 +18,7 @@ from pathlib import Path
 LARGEST = 256 * 2**20  # bytes of a file, and of all that is read of a zip file inside
 MOST_FILES = 10_000  # in a zip file inside
 LONGEST_PATH, LONGEST_NAME = 4096, 255  # which no file system allows to be longer
+EMPTY = "an empty folder"
 NOTEBOOK = re.compile(r"\.ipynb(\.(json|txt|text|download))?$", re.IGNORECASE)  # Safari and others add an ending
 # Ends of lines and the like, and what turns the direction of all that follows.
 CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
@@ -96,16 +97,17 @@ def _opened(file):
 
 
 def _in_folder(root):
-    paths = [
-        Path(folder, name).relative_to(root)
-        for folder, _, names in os.walk(root)  # which does not follow links to folders
-        for name in names
-    ]
+    paths, folders = [], []
+    for folder, inside, names in os.walk(root):  # which does not follow links to folders
+        paths += [Path(folder, name).relative_to(root) for name in names]
+        folders += [Path(folder, name).relative_to(root) for name in inside]
     separator = _separator([str(path) for path in paths])
+    files = []
     for path in paths:
         found, parts = (root / path).lstat(), _parts(str(path), separator)
         if parts and stat.S_ISREG(found.st_mode):  # a link might lead out of the submissions, a pipe never end
-            yield File(parts, _date(found.st_mtime), functools.partial(_read, root / path, found.st_size))
+            files.append(File(parts, _date(found.st_mtime), functools.partial(_read, root / path, found.st_size)))
+    return files + _empty([_parts(str(path), separator) for path in folders if not (root / path).is_symlink()], files)
 
 
 def _read(path, size):
@@ -140,11 +142,22 @@ class _Budget:
 def _in_zip(archive, budget=None):
     names = {info: _name(info) for info in archive.infolist()}
     separator = _separator(names.values())
+    files, folders = [], []
     for info, name in names.items():
         parts = _parts(name, separator)
-        # As in a folder: no folders, and no links.
-        if parts and not name.endswith(separator) and not stat.S_ISLNK(info.external_attr >> 16):
-            yield File(parts, info.date_time, functools.partial(_read_member, archive, info, budget))
+        if name.endswith(separator):
+            folders.append(parts)
+        elif parts and not stat.S_ISLNK(info.external_attr >> 16):  # as in a folder, no links
+            files.append(File(parts, info.date_time, functools.partial(_read_member, archive, info, budget)))
+    return files + _empty(folders, files)
+
+
+def _empty(folders, files):
+    """In place of the files that a folder has not: it may be a student's, who is not to be missing in the tables."""
+    filled = {file.parts[:depth] for file in files for depth in range(len(file.parts))}
+    empty = {parts for parts in folders if parts} - filled
+    around = {parts[:depth] for parts in empty for depth in range(len(parts))}
+    return [File((*parts, EMPTY), (1980, 1, 1, 0, 0, 0), bytes) for parts in sorted(empty - around)]
 
 
 def _name(info):
