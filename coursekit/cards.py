@@ -1,21 +1,25 @@
-"""Cards: what came of a claim, as HTML for notebooks and pages, the same in both.
+"""Cards: what came of a claim, as HTML, with each seed as a dot.
 
-Each seed is a dot at its paired difference, the bar is the 99 % interval of their mean, and the gray band holds the
-differences that do not matter.
+A dot is a seed's paired difference, the bar the 99 % interval of their mean, and the gray band holds the differences
+that do not matter.
 """
 
 import html
-import pathlib
+import math
+import statistics
 
 import numpy as np
 
 from coursekit import claims
 
-STYLE = pathlib.Path(__file__).parent / "assets" / "cards.css"
 WIDTH, HEIGHT, MARGIN = 240, 26, 6  # of a picture, in its own units
-# What an outcome says behind the numbers.
-SAID = {"holds": "holds", "fails": "fails", "reversed": "the other way round", "differs": "differs"} | {
-    "no difference": "no difference that matters"
+SPACE, MINUS = "\N{NO-BREAK SPACE}", "\N{MINUS SIGN}"
+# How a row relates its two sides.
+SIGNS = {
+    "equal": {"holds": "=", "fails": "≠"},
+    "every": {"holds": ">"},
+    "greater": {"holds": ">", "reversed": "<", "no difference": "≈"},
+    "same": {"holds": "≈", "differs": "≠"},
 }
 
 
@@ -25,84 +29,63 @@ def card(claim, verdict, data_sets):
     Args:
         claim: ``claims.Claim``.
         verdict: str, the joint one.
-        data_sets: dict from the name of a data set to the list of its ``claims.Comparison``.
+        data_sets: dict from a title to the list of ``claims.Comparison`` on that data set.
 
     Returns:
-        str, HTML that brings its style.
+        str, HTML.
 
-    >>> one = claims.every(a=[2], b=[1])
-    >>> "confirmed" in card(claims.load()["transfer-sweep-n"], "confirmed", {"digits": [one]})
+    >>> "confirmed" in card(claims.load()["transfer-sweep-n"], "confirmed", {"Digits": [claims.every(a=[2], b=[1])]})
     True
     """
-    parts = [_data_set(name, comparisons, verdict, len(data_sets)) for name, comparisons in data_sets.items()]
     return "\n".join(
         [
-            f'<section class="claim-card" aria-label="Verdict on {claim.id}">',
-            f"<style>{STYLE.read_text('utf-8')}</style>",
-            f"<header><blockquote>{html.escape(claim.statement)}</blockquote>{_stamp(verdict)}</header>",
-            f"<p>{html.escape(claim.lecture)} · <code>{claim.id}</code></p>",
-            *parts,
-            "</section>",
+            '<div class="claim-card">',
+            f"<div class=claim-head><blockquote>{html.escape(claim.statement)}</blockquote>{stamp(verdict)}</div>",
+            f"<p>lecture: {html.escape(claim.lecture)} · <code>{claim.id}</code></p>",
+            *(_data_set(title, comparisons, verdict) for title, comparisons in data_sets.items()),
+            f"<p>{html.escape(claim.reason)}</p>" if claim.reason else "",
+            "</div>",
         ]
     )
 
 
-def _stamp(verdict):
-    return f'<strong class="stamp {verdict.replace(" ", "-")}">{verdict}</strong>'
+def stamp(verdict):
+    """Write a verdict in its color.
+
+    Args:
+        verdict: str, one of ``claims.VERDICTS``.
+
+    Returns:
+        str, HTML.
+
+    >>> stamp("confirmed in part")
+    '<strong class="verdict confirmed-in-part">confirmed in part</strong>'
+    """
+    return f'<strong class="verdict {verdict.replace(" ", "-")}">{verdict}</strong>'
 
 
-def _data_set(name, comparisons, joint, number):
+def _data_set(title, comparisons, joint):
     own = claims.verdict_of(one.outcome for one in comparisons)
-    said = f" · {own}" if number > 1 and own != joint else ""
-    # One scale for all comparisons of a quantity, so that pictures can be compared.
+    said = f" {stamp(own)}" if own != joint else ""
+    # One scale for all comparisons of a quantity, so that their pictures can be compared.
     reach = {}
-    for one in comparisons:
-        if one.quantity:
-            ends = np.abs([*one.interval, *one.differences, 1.5 * one.quantity.band]).max()
-            reach[one.quantity.name] = max(ends, reach.get(one.quantity.name, 0))
-    rows = [_row(one, one.quantity and reach[one.quantity.name]) for one in comparisons]
-    return f"<h4>{html.escape(name)}{said}</h4>\n<table>{''.join(rows)}</table>"
+    for one in filter(lambda one: one.quantity, comparisons):
+        furthest = np.abs([*one.interval, *one.differences, 1.5 * one.quantity.band]).max()
+        reach[one.quantity.name] = max(furthest, reach.get(one.quantity.name, 0))
+    # Checks that came out alike, to every digit shown, are one row.
+    rows = dict.fromkeys(_row(one, reach[one.quantity.name] if one.quantity else 0) for one in comparisons)
+    return f"<div class=data-set>{html.escape(title)}{said}</div>\n<table>{''.join(rows)}</table>"
 
 
 def _row(comparison, reach):
-    first, second = (html.escape(name.replace("_", " ")) for name in comparison.values)
-    sides = f"{first} <small>against</small> {second}"
-    picture = _picture(comparison, reach) if comparison.quantity else ""
-    return f"<tr><th scope=row>{sides}</th><td>{picture}</td><td>{_numbers(comparison)}</td></tr>"
-
-
-def _numbers(comparison):
-    """The mean difference, its interval, and the outcome in words."""
+    sides, result = html.escape(relation(comparison)), _result(comparison)
     if not comparison.quantity:
-        return f"<b>{SAID[comparison.outcome]}</b>"
-    low, high = (written(end, comparison.is_log) for end in comparison.interval)
-    seeds = len(comparison.differences)
-    return (
-        f"<b>{written(comparison.effect, comparison.is_log)}</b> {outcome(comparison)}"
-        f"<br><small>99 %: {low} to {high} · {seeds} seeds</small>"
-    )
+        return f"<tr><th scope=row colspan=2>{sides}</th><td>{result}</td></tr>"
+    return f"<tr><th scope=row>{sides}</th><td>{_picture(comparison, reach)}</td><td>{result}</td></tr>"
 
 
-def written(difference, is_log):
-    """Write a difference, or, of logarithms, the factor that it is.
-
-    Args:
-        difference: float.
-        is_log: bool.
-
-    Returns:
-        str.
-
-    >>> written(-0.02, False), written(np.log(2), True)
-    ('−0.02', '×\\xa02')
-    """
-    if is_log:
-        return f"×\N{NO-BREAK SPACE}{np.exp(difference):.3g}"
-    return f"{difference:+.2g}".replace("-", "\N{MINUS SIGN}")
-
-
-def outcome(comparison):
-    """Write the outcome of a comparison in words, and for an undecided one how many seeds would decide it.
+def relation(comparison):
+    """Write how two series relate: a formula where the comparison came out as one, and both of them where not.
 
     Args:
         comparison: ``claims.Comparison``.
@@ -110,29 +93,89 @@ def outcome(comparison):
     Returns:
         str.
 
-    >>> outcome(claims.every(a=[1], b=[2]))
-    'fails'
+    >>> relation(claims.equal(within=0.1, channels=[3.0], lecture=3))
+    'channels 3 = lecture 3 (within 0.1)'
+    """
+    left, right = (_side(name, series, comparison.is_log) for name, series in comparison.values.items())
+    sign = SIGNS[comparison.relation].get(comparison.outcome)
+    within = f" (within {comparison.within:g})" if comparison.within else ""
+    return f"{left} {sign} {right}{within}" if sign else f"{left}, {right}{within}"
+
+
+def _side(name, series, is_log):
+    """One side of a comparison; the series `nothing` only says that the other is compared with zero."""
+    return mean(series, is_log) if name == "nothing" else f"{name.replace('_', ' ')} {mean(series, is_log)}"
+
+
+def mean(series, is_log=False):
+    """Write numbers as mean ± standard deviation, to two digits of the latter, and equal ones as one.
+
+    Args:
+        series: numbers, at least one.
+        is_log: bool; write the geometric mean ×/÷ the factor that one standard deviation of the logarithms is.
+
+    Returns:
+        str.
+
+    >>> mean([0.84, 0.85, 0.86]).replace("\\xa0", " ")
+    '0.850 ± 0.010'
+    """
+    series = [float(number) for number in series]
+    if len(set(series)) == 1:
+        return f"{series[0]:,.0f}" if series[0] == round(series[0]) else f"{series[0]:.6g}"
+    if is_log:
+        factor = math.exp(statistics.stdev(map(math.log, series)))
+        return f"{statistics.geometric_mean(series):.3g}{SPACE}×/÷{SPACE}{factor:.3g}"
+    spread = statistics.stdev(series)
+    decimals = max(0, 1 - math.floor(math.log10(spread)))
+    return f"{statistics.mean(series):,.{decimals}f}{SPACE}±{SPACE}{spread:,.{decimals}f}"
+
+
+def _result(comparison):
+    if not comparison.quantity:
+        return f"<b>{comparison.outcome}</b>"
+    low, high = (_difference(end, comparison.is_log) for end in comparison.interval)
+    return (
+        f"<b>{_difference(comparison.effect, comparison.is_log)}</b> {outcome(comparison)}<br>"
+        f"<small>99 %: {low} to {high} · {len(comparison.differences)} seeds</small>"
+    )
+
+
+def _difference(difference, is_log):
+    return f"×{SPACE}{math.exp(difference):.3g}" if is_log else f"{difference:+.2g}".replace("-", MINUS)
+
+
+def outcome(comparison):
+    """Write the outcome of an experiment in words, and for an undecided one how many seeds would decide it.
+
+    Args:
+        comparison: ``claims.Comparison``.
+
+    Returns:
+        str.
+
+    >>> outcome(claims.greater("accuracy", frozen=[0.1, 0.3, 0.2], pixels=0.1))
+    'undecided; about 15 seeds would decide'
     """
     if comparison.outcome != "undecided":
-        return SAID[comparison.outcome]
+        return "no difference that matters" if comparison.outcome == "no difference" else comparison.outcome
     needed = comparison.seeds_needed()
     return f"undecided; {f'about {needed}' if needed else f'more than {claims.MOST_SEEDS:,}'} seeds would decide"
 
 
 def _picture(comparison, reach):
+    """Dots, interval and band, for those who see; the numbers beside it are the rest's."""
+
     def x(difference):
         return round(WIDTH / 2 + (WIDTH / 2 - MARGIN) * difference / reach, 1)
 
     low, high = map(x, comparison.interval)
-    band = x(comparison.quantity.band) - WIDTH / 2
-    middle = HEIGHT / 2
-    dots = "".join(f'<circle cx="{x(one)}" cy="{middle:g}" r="3.5"/>' for one in comparison.differences)
-    ends = " to ".join(written(end, comparison.is_log) for end in comparison.interval)
+    left, right = x(-comparison.quantity.band), x(comparison.quantity.band)
+    middle = HEIGHT // 2
+    dots = "".join(f'<circle cx="{x(one)}" cy="{middle}" r="3.5"/>' for one in comparison.differences)
     return (
-        f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="Mean difference '
-        f'{written(comparison.effect, comparison.is_log)}, interval {ends}, of {len(comparison.differences)} seeds">'
-        f'<rect class="band" x="{WIDTH / 2 - band:.1f}" width="{2 * band:.1f}" height="{HEIGHT}"/>'
-        f'<path class="zero" d="M{WIDTH / 2:g} 0V{HEIGHT}"/>'
-        f'<path class="interval" d="M{low} {middle:g}H{high}"/>{dots}'
+        f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" aria-hidden="true">'
+        f'<rect class="band" x="{left}" width="{round(right - left, 1)}" height="{HEIGHT}"/>'
+        f'<path class="zero" d="M{WIDTH // 2} 0V{HEIGHT}"/><path class="interval" d="M{low} {middle}H{high}"/>{dots}'
         f'<path class="mean" d="M{x(comparison.effect)} 3V{HEIGHT - 3}"/></svg>'
     )

@@ -52,14 +52,14 @@ def generator(latent_dim, image_shape=(28, 28, 1), *, filters=(64, 32), weights=
     >>> generator(16).output.shape
     (None, 28, 28, 1)
     """
-    image_shape, filters = _sizes(image_shape, filters)
+    image_shape, filters = _require_sizes(image_shape, filters)
     latent_dim = require.whole("latent_dim", latent_dim)
     prefix = f"{name}_" if name else ""
     height, width = (side // 2 ** len(filters) for side in image_shape[:2])
 
-    def enlarge(x, filters, name, **options):
-        options |= {"kernel_initializer": _normal(), "name": f"{prefix}{name}"}
-        return layers.Conv2DTranspose(filters, 4, 2, "same", **options)(x)
+    def upsample(x, channels, layer_name, **options):
+        options |= {"kernel_initializer": _normal(), "name": f"{prefix}{layer_name}"}
+        return layers.Conv2DTranspose(channels, 4, 2, "same", **options)(x)
 
     def norm_relu(x, number):
         x = layers.BatchNormalization(**BATCH_NORM, name=f"{prefix}norm{number}")(x)
@@ -69,9 +69,9 @@ def generator(latent_dim, image_shape=(28, 28, 1), *, filters=(64, 32), weights=
     size = height * width * filters[0]
     x = layers.Dense(size, use_bias=False, kernel_initializer=_normal(), name=f"{prefix}dense1")(x)
     x = norm_relu(layers.Reshape((height, width, filters[0]), name=f"{prefix}map1")(x), 1)
-    for number, width in enumerate(filters[1:], start=2):
-        x = norm_relu(enlarge(x, width, f"conv{number}", use_bias=False), number)
-    images = enlarge(x, image_shape[-1], "images", activation="sigmoid")
+    for number, channels in enumerate(filters[1:], start=2):
+        x = norm_relu(upsample(x, channels, f"conv{number}", use_bias=False), number)
+    images = upsample(x, image_shape[-1], "images", activation="sigmoid")
     return pretrained.load(keras.Model(inputs, images, name=name or "generator"), weights)
 
 
@@ -97,13 +97,13 @@ def discriminator(image_shape=(28, 28, 1), *, filters=(16, 32), weights=None, na
     >>> discriminator((32, 32, 3)).output.shape
     (None, 1)
     """
-    image_shape, filters = _sizes(image_shape, filters)
+    image_shape, filters = _require_sizes(image_shape, filters)
     prefix = f"{name}_" if name else ""
     inputs = keras.Input(image_shape)
     x = layers.Rescaling(2.0, offset=-1.0, name=f"{prefix}rescale")(inputs)
-    for number, width in enumerate(filters, start=1):
+    for number, channels in enumerate(filters, start=1):
         options = {"kernel_initializer": _normal(), "name": f"{prefix}conv{number}"}
-        x = layers.Conv2D(width, 4, 2, "same", use_bias=False, **options)(x)
+        x = layers.Conv2D(channels, 4, 2, "same", use_bias=False, **options)(x)
         if number > 1:
             x = layers.BatchNormalization(**BATCH_NORM, name=f"{prefix}norm{number}")(x)
         x = layers.LeakyReLU(0.2, name=f"{prefix}relu{number}")(x)
@@ -114,6 +114,54 @@ def discriminator(image_shape=(28, 28, 1), *, filters=(16, 32), weights=None, na
 
 def _normal():
     return keras.initializers.RandomNormal(stddev=0.02)
+
+
+def discriminator_loss(on_real, on_fake, label_smoothing=0.0):
+    """Cross-entropy of the discriminator's two answers: -log p(real) - log(1 - p(fake)), each averaged.
+
+    Args:
+        on_real, on_fake: logits (batch, 1).
+        label_smoothing: as for ``GAN.compile``.
+
+    Returns:
+        A scalar tensor; log 4 where the discriminator knows nothing and answers 0.
+
+    >>> round(float(discriminator_loss(ops.zeros((4, 1)), ops.zeros((4, 1)))), 4)
+    1.3863
+    """
+    on_real, on_fake = map(_at_least_float32, (on_real, on_fake))
+    real_as_real, real_as_fake, fake_as_fake = (
+        -ops.mean(ops.log_sigmoid(logits)) for logits in (on_real, -on_real, -on_fake)
+    )
+    return (1 - label_smoothing) * real_as_real + label_smoothing * real_as_fake + fake_as_fake
+
+
+def generator_loss(on_fake, loss="non_saturating"):
+    """The generator's loss: -log p of its fakes, or log(1 - p) for ``"minimax"``.
+
+    Args:
+        on_fake: logits (batch, 1), the discriminator's answers to fakes.
+        loss: a name in ``LOSSES``.
+
+    Returns:
+        A scalar tensor.
+
+    >>> [round(float(generator_loss(ops.zeros((4, 1)), loss)), 4) for loss in LOSSES]
+    [0.6931, -0.6931]
+    """
+    require.choice("loss", loss, LOSSES)
+    on_fake = _at_least_float32(on_fake)
+    return -ops.mean(ops.log_sigmoid(on_fake)) if loss == "non_saturating" else ops.mean(ops.log_sigmoid(-on_fake))
+
+
+def _at_least_float32(logits):
+    """Logits in float32 at least. One that float16 could not hold becomes the largest that it can, 65504."""
+    logits = ops.convert_to_tensor(logits)
+    dtype = keras.backend.standardize_dtype(logits.dtype)
+    if dtype in ("float32", "float64"):
+        return logits
+    logits = ops.cast(logits, "float32")
+    return ops.clip(logits, -65504.0, 65504.0) if dtype == "float16" else logits
 
 
 @keras.saving.register_keras_serializable("coursekit")
@@ -148,13 +196,15 @@ class GAN(CustomStep, keras.Model):
         super().__init__(**options)
         _require_pair(generator, discriminator)
         _require_noise(noise)
-        self.generator, self.discriminator = generator, discriminator
-        self.noise, self.seed = noise, _python_seed(seed)
+        self.generator = generator
+        self.discriminator = discriminator
+        self.noise = noise
+        self.seed = _python_seed(seed)
         self.discriminator_steps = require.whole("discriminator_steps", discriminator_steps)
         self.latent_dim = generator.input_shape[-1]
         self.noise_seed = keras.random.SeedGenerator(self.seed)
         self.trackers = [keras.metrics.Mean(name) for name in ("d_loss", "g_loss", "real_accuracy", "fake_accuracy")]
-        self.reach = _reach(generator)
+        self.reach = _reach(generator)  # for a look at the data before a fit
         self.built = True
 
     def compile(self, d_optimizer, g_optimizer, loss="non_saturating", label_smoothing=0.0, **options):
@@ -181,7 +231,7 @@ class GAN(CustomStep, keras.Model):
         if d_optimizer is g_optimizer:
             raise ValueError("Both networks have the same optimizer; each needs one of its own, for its own moments.")
         if self.in_half_precision():
-            d_optimizer, g_optimizer = map(_scaling, (d_optimizer, g_optimizer))
+            d_optimizer, g_optimizer = map(_with_loss_scale, (d_optimizer, g_optimizer))
         self.d_optimizer, self.g_optimizer = d_optimizer, g_optimizer
         self.loss_name, self.label_smoothing = loss, float(label_smoothing)
         self.compiled_for = tuple(map(id, self.trainable_variables))
@@ -201,42 +251,6 @@ class GAN(CustomStep, keras.Model):
     def call(self, noise, training=False):
         """The generator's output: what a GAN is for once it is trained."""
         return self.generator(noise, training=training)
-
-    def fit(self, x, **options):
-        """Train on real data, as ``keras.Model.fit`` does, after a look at whether it can work.
-
-        Args:
-            x: (examples, ...), or a ``tf.data.Dataset`` of batches, of which the first is looked at.
-            **options: as for ``keras.Model.fit``, without labels and validation data.
-
-        Returns:
-            The ``History`` of ``d_loss``, ``g_loss`` and the discriminator's ``real_accuracy`` and ``fake_accuracy``.
-
-        Raises:
-            ValueError: for an x of another kind, data of another shape or range than the generator's output, too few of
-                them, or options that mean nothing to a GAN: labels and validation data.
-        """
-        for name in ("y", "sample_weight", "validation_data", "validation_split"):
-            if options.get(name) is not None:
-                raise ValueError(f"A GAN is trained on data alone; leave {name} out.")
-        if options.get("batch_size") is not None:
-            options["batch_size"] = require.whole("batch_size", options["batch_size"])
-        if getattr(x, "shape", ()):
-            self.check_data(x, options.get("batch_size") or 32, len(x))
-        elif hasattr(x, "element_spec"):
-            first = next(iter(x), None)
-            self.check_data([] if first is None else keras.utils.unpack_x_y_sample_weight(first)[0], None, None)
-        else:
-            raise ValueError(
-                f"x is a {type(x).__name__}; give an array (examples, ...) or a tf.data.Dataset of batches."
-            )
-        return super().fit(x, **options)
-
-    def evaluate(self, *arguments, **options):
-        """A GAN has nothing to evaluate: it raises ValueError, which says so."""
-        raise ValueError(
-            "A GAN has no loss to evaluate; measure what it generates, with frechet_distance for instance."
-        )
 
     def step(self, batch):
         """Part 1, ``discriminator_steps`` times, then part 2.
@@ -280,6 +294,7 @@ class GAN(CustomStep, keras.Model):
         """
         self.require_trainable("discriminator")
         noise = self.draw_noise(ops.shape(real)[0])
+        # It drops what batch norm assigns. On JAX, values from outside of a step have to be handed in.
         with keras.StatelessScope(state_mapping=[(variable, variable.value) for variable in self.variables]):
             fake = self.generator(noise, training=True)
 
@@ -287,9 +302,8 @@ class GAN(CustomStep, keras.Model):
             on_real, on_fake = (self.discriminator(images, training=True) for images in (real, fake))
             return discriminator_loss(on_real, on_fake, self.label_smoothing), on_real, on_fake
 
-        d_loss, on_real, on_fake = self._descend(loss, self.discriminator, self.d_optimizer)
-        accuracies = {"real_accuracy": _share(on_real > 0), "fake_accuracy": _share(on_fake < 0)}
-        return {"d_loss": d_loss} | accuracies
+        d_loss, on_real, on_fake = self._minimize(loss, self.discriminator, self.d_optimizer)
+        return {"d_loss": d_loss, "real_accuracy": _accuracy(on_real > 0), "fake_accuracy": _accuracy(on_fake < 0)}
 
     def generator_step(self, size):
         """Part 2: train the generator to make fresh fakes pass for real. Nothing of the discriminator changes.
@@ -312,7 +326,7 @@ class GAN(CustomStep, keras.Model):
             on_fake = self.discriminator(self.generator(noise, training=True), training=True)
             return (generator_loss(on_fake, self.loss_name),)
 
-        (g_loss,) = self._descend(loss, self.generator, self.g_optimizer)
+        (g_loss,) = self._minimize(loss, self.generator, self.g_optimizer)
         return {"g_loss": g_loss}
 
     def draw_noise(self, size):
@@ -331,7 +345,7 @@ class GAN(CustomStep, keras.Model):
             size = require.whole("size", size)
         return NOISES[self.noise]((size, self.latent_dim), self.noise_seed)
 
-    def _descend(self, loss, network, optimizer):
+    def _minimize(self, loss, network, optimizer):
         """Take one step down the loss. loss: function to a tuple that begins with a scalar; returned is that tuple."""
 
         def scaled():
@@ -339,11 +353,123 @@ class GAN(CustomStep, keras.Model):
             return optimizer.scale_loss(values[0]), values
 
         # What the scale is, on JAX, has to be read like the rest.
-        read = [*self.variables, *(optimizer.variables if _is_scaling(optimizer) else ())]
+        is_scaling = isinstance(optimizer, keras.optimizers.LossScaleOptimizer)
+        read = [*self.variables, *(optimizer.variables if is_scaling else ())]
         variables = network.trainable_variables
         (_, values), gradients = value_and_grad(scaled, variables, keep=network.non_trainable_variables, read=read)
         _apply(optimizer, gradients, variables)
         return values
+
+    def generate(self, count, seed=0):
+        """Images from the generator as it is, in inference, on noise from a seed of their own.
+
+        Args:
+            count: int, how many, 0 for none.
+            seed: int, for the noise.
+
+        Returns:
+            float32 (count, ...).
+
+        Raises:
+            ValueError: for a count or a seed that is no such number.
+
+        >>> GAN(generator(16), discriminator()).generate(3).shape
+        (3, 28, 28, 1)
+        """
+        count = require.whole("count", count, smallest=0)
+        noise = NOISES[self.noise]((max(count, 1), self.latent_dim), _python_seed(seed))
+        return training.outputs(self.generator, noise)[:count].astype("float32")
+
+    def fit(self, x, **options):
+        """Train on real data, as ``keras.Model.fit`` does, after a look at whether it can work.
+
+        Args:
+            x: (examples, ...), or a ``tf.data.Dataset`` of batches, of which the first is looked at.
+            **options: as for ``keras.Model.fit``, without labels and validation data.
+
+        Returns:
+            The ``History`` of ``d_loss``, ``g_loss`` and the discriminator's ``real_accuracy`` and ``fake_accuracy``.
+
+        Raises:
+            ValueError: for an x of another kind, data of another shape or range than the generator's output, too few of
+                them, or options that mean nothing to a GAN: labels and validation data.
+        """
+        for name in ("y", "sample_weight", "validation_data", "validation_split"):
+            if options.get(name) is not None:
+                raise ValueError(f"A GAN is trained on data alone; leave {name} out.")
+        if options.get("batch_size") is not None:
+            options["batch_size"] = require.whole("batch_size", options["batch_size"])
+        if getattr(x, "shape", ()):
+            self.check_data(x, options.get("batch_size") or 32, len(x))
+        elif hasattr(x, "element_spec"):
+            first = next(iter(x), None)
+            self.check_data([] if first is None else keras.utils.unpack_x_y_sample_weight(first)[0], None, None)
+        else:
+            raise ValueError(
+                f"x is a {type(x).__name__}; give an array (examples, ...) or a tf.data.Dataset of batches."
+            )
+        return super().fit(x, **options)
+
+    def evaluate(self, *arguments, **options):
+        """A GAN has nothing to evaluate: it raises ValueError, which says so."""
+        raise ValueError(
+            "A GAN has no loss to evaluate; measure what it generates, with frechet_distance for instance."
+        )
+
+    def check_data(self, x, batch_size, examples):
+        """Refuse, before anything trains, what could not work or would train on nonsense.
+
+        Args:
+            x: (examples, ...).
+            batch_size, examples: int, how many make a batch and how many an epoch; None where unknown.
+
+        Raises:
+            ValueError: for no examples; data of another shape or range than the generator's output, or not finite; a
+                batch with fewer examples than ``discriminator_steps``; data on which float16 overflows; or noise of
+                another shape than was asked for.
+        """
+        if len(x) == 0:
+            raise ValueError("There are no examples; training needs at least one batch of them.")
+        made = self.generator.output_shape[1:]
+        if tuple(x.shape[1:]) != made:
+            raise ValueError(f"The data have shape {tuple(x.shape[1:])}, but the generator makes {made}.")
+        left = len(x) if batch_size is None else examples % batch_size or batch_size
+        if left < self.discriminator_steps:
+            raise ValueError(
+                f"{self.discriminator_steps} discriminator steps need as many examples in every batch, but one has "
+                f"{left}; choose another batch_size."
+            )
+        self._check_range(*require.limits("data", ops.convert_to_numpy(x)))
+        if self.in_half_precision():
+            self._check_half_precision(ops.convert_to_numpy(x))
+        drawn = tuple(NOISES[self.noise]((2, self.latent_dim), 0).shape)
+        if drawn != (2, self.latent_dim):
+            raise ValueError(f"The noise {self.noise!r} has shape {drawn} where (2, {self.latent_dim}) was asked for.")
+
+    def _check_range(self, low, high):
+        lowest, highest = self.reach
+        slack = 1e-3 * (high - low)
+        if low < lowest - slack or high > highest + slack:
+            raise ValueError(
+                f"The data lie in [{low:g}, {high:g}], but the generator only reaches [{lowest:g}, {highest:g}]; "
+                "rescale the data or change the generator's last activation."
+            )
+        if math.isfinite(highest) and lowest < -slack <= 0 <= low:
+            raise ValueError(
+                f"The data lie in [{low:g}, {high:g}], but the generator's outputs in [{lowest:g}, {highest:g}]; "
+                "the discriminator would tell them apart by that. Rescale the data or change the last activation."
+            )
+
+    def _check_half_precision(self, values):
+        """Refuse data on which the very first step would overflow: looked at are those with the largest values."""
+        sizes = np.abs(values.astype("float32")).reshape(len(values), -1).max(1)
+        with keras.StatelessScope():  # drops what batch norm would learn from it
+            answers = self.discriminator(ops.cast(values[sizes.argsort()[-32:]], "float32"), training=True)
+        if not np.isfinite(ops.convert_to_numpy(ops.cast(answers, "float32"))).all():
+            raise ValueError(
+                f"The data reach {sizes.max():g}, for which the discriminator's answer is not finite in float16; "
+                "rescale the data, or make the networks in float32 or mixed_bfloat16."
+            )
 
     def make_train_function(self, force=False):
         # Keras calls it before every fit and every single batch, and goes on with the function that it already has.
@@ -369,27 +495,6 @@ class GAN(CustomStep, keras.Model):
                 )
         if tuple(map(id, self.trainable_variables)) != self.compiled_for:
             raise ValueError("Layers were frozen or thawed since the GAN was compiled; compile it again.")
-
-    def generate(self, count, seed=0):
-        """Images from the generator as it is, in inference, on noise from a seed of their own.
-
-        Args:
-            count: int, how many, 0 for none.
-            seed: int, for the noise.
-
-        Returns:
-            float32 (count, ...).
-
-        Raises:
-            ValueError: for a count or a seed that is no such number.
-
-        >>> GAN(generator(16), discriminator()).generate(3).shape
-        (3, 28, 28, 1)
-        """
-        if not require.is_whole(count) or count < 0:
-            raise ValueError(f"count is {count!r}; it must be a whole number from 0.")
-        noise = NOISES[self.noise]((max(int(count), 1), self.latent_dim), _python_seed(seed))
-        return training.outputs(self.generator, noise)[:count].astype("float32")
 
     def save(self, *arguments, **options):
         """Write the GAN to a file, as ``keras.Model.save`` does.
@@ -448,61 +553,6 @@ class GAN(CustomStep, keras.Model):
             # Backends keep it in different types; in the narrowest, PyTorch's int32, the same bits stand for the seed.
             state.assign(np.asarray(store[f"random_state_{number}"]).astype("uint32").astype(state.dtype))
 
-    def check_data(self, x, batch_size, examples):
-        """Refuse, before anything trains, what could not work or would train on nonsense.
-
-        Args:
-            x: (examples, ...).
-            batch_size, examples: int, how many make a batch and how many an epoch; None where unknown.
-
-        Raises:
-            ValueError: for no examples; data of another shape or range than the generator's output, or not finite; a
-                batch with fewer examples than ``discriminator_steps``; data on which float16 overflows; or noise of
-                another shape than was asked for.
-        """
-        if len(x) == 0:
-            raise ValueError("There are no examples; training needs at least one batch of them.")
-        made = self.generator.output_shape[1:]
-        if tuple(x.shape[1:]) != made:
-            raise ValueError(f"The data have shape {tuple(x.shape[1:])}, but the generator makes {made}.")
-        left = len(x) if batch_size is None else examples % batch_size or batch_size
-        if left < self.discriminator_steps:
-            raise ValueError(
-                f"{self.discriminator_steps} discriminator steps need as many examples in every batch, but one has "
-                f"{left}; choose another batch_size."
-            )
-        self._check_range(*require.limits("data", ops.convert_to_numpy(x)))
-        if self.in_half_precision():
-            self._check_half_precision(ops.convert_to_numpy(x))
-        drawn = tuple(NOISES[self.noise]((2, self.latent_dim), 0).shape)
-        if drawn != (2, self.latent_dim):
-            raise ValueError(f"The noise {self.noise!r} has shape {drawn} where (2, {self.latent_dim}) was asked for.")
-
-    def _check_range(self, low, high):
-        lowest, highest = self.reach
-        slack = 1e-3 * (high - low)
-        if low < lowest - slack or high > highest + slack:
-            raise ValueError(
-                f"The data lie in [{low:g}, {high:g}], but the generator only reaches [{lowest:g}, {highest:g}]; "
-                "rescale the data or change the generator's last activation."
-            )
-        if math.isfinite(highest) and lowest < -slack <= 0 <= low:
-            raise ValueError(
-                f"The data lie in [{low:g}, {high:g}], but the generator's outputs in [{lowest:g}, {highest:g}]; "
-                "the discriminator would tell them apart by that. Rescale the data or change the last activation."
-            )
-
-    def _check_half_precision(self, values):
-        """Refuse data on which the very first step would overflow: looked at are those with the largest values."""
-        sizes = np.abs(values.astype("float32")).reshape(len(values), -1).max(1)
-        with keras.StatelessScope():  # drops what batch norm would learn from it
-            answers = self.discriminator(ops.cast(values[sizes.argsort()[-32:]], "float32"), training=True)
-        if not np.isfinite(ops.convert_to_numpy(ops.cast(answers, "float32"))).all():
-            raise ValueError(
-                f"The data reach {sizes.max():g}, for which the discriminator's answer is not finite in float16; "
-                "rescale the data, or make the networks in float32 or mixed_bfloat16."
-            )
-
 
 class _Both(keras.optimizers.MultiOptimizer):
     """Holds the state of both optimizers, for saving, for restarting and for JAX. Each is applied by itself.
@@ -532,17 +582,14 @@ class _Both(keras.optimizers.MultiOptimizer):
         return [(one, [variable for variable in variables if id(variable) in ids]) for one, ids in self.owners.items()]
 
 
-def _is_scaling(optimizer):
-    return isinstance(optimizer, keras.optimizers.LossScaleOptimizer)
-
-
-def _scaling(optimizer):
-    return optimizer if _is_scaling(optimizer) else keras.optimizers.LossScaleOptimizer(optimizer)
+def _with_loss_scale(optimizer):
+    is_scaling = isinstance(optimizer, keras.optimizers.LossScaleOptimizer)
+    return optimizer if is_scaling else keras.optimizers.LossScaleOptimizer(optimizer)
 
 
 def _apply(optimizer, gradients, variables):
     """Let an optimizer change variables. One that scales its loss skips gradients that are not finite."""
-    if not _is_scaling(optimizer) or keras.backend.backend() != "jax":
+    if not isinstance(optimizer, keras.optimizers.LossScaleOptimizer) or keras.backend.backend() != "jax":
         return optimizer.apply(gradients, variables)
     # There, what is assigned inside of a branch is lost; this returns it.
     values, state = ([variable.value for variable in some] for some in (variables, optimizer.variables))
@@ -551,57 +598,11 @@ def _apply(optimizer, gradients, variables):
         variable.assign(value)
 
 
-def discriminator_loss(on_real, on_fake, label_smoothing=0.0):
-    """Cross-entropy of the discriminator's two answers: -log p(real) - log(1 - p(fake)), each averaged.
-
-    Args:
-        on_real, on_fake: logits (batch, 1).
-        label_smoothing: as for ``GAN.compile``.
-
-    Returns:
-        A scalar tensor; log 4 where the discriminator knows nothing and answers 0.
-
-    >>> round(float(discriminator_loss(ops.zeros((4, 1)), ops.zeros((4, 1)))), 4)
-    1.3863
-    """
-    on_real, on_fake = map(_single, (on_real, on_fake))
-    right, wrong = -ops.mean(ops.log_sigmoid(on_real)), -ops.mean(ops.log_sigmoid(-on_real))
-    return (1 - label_smoothing) * right + label_smoothing * wrong - ops.mean(ops.log_sigmoid(-on_fake))
+def _accuracy(is_right):
+    return ops.mean(ops.cast(is_right, "float32"))
 
 
-def generator_loss(on_fake, loss="non_saturating"):
-    """The generator's loss: -log p of its fakes, or log(1 - p) for ``"minimax"``.
-
-    Args:
-        on_fake: logits (batch, 1), the discriminator's answers to fakes.
-        loss: a name in ``LOSSES``.
-
-    Returns:
-        A scalar tensor.
-
-    >>> [round(float(generator_loss(ops.zeros((4, 1)), loss)), 4) for loss in LOSSES]
-    [0.6931, -0.6931]
-    """
-    require.choice("loss", loss, LOSSES)
-    on_fake = _single(on_fake)
-    return -ops.mean(ops.log_sigmoid(on_fake)) if loss == "non_saturating" else ops.mean(ops.log_sigmoid(-on_fake))
-
-
-def _single(logits):
-    """Logits in float32 at least. One that float16 could not hold becomes the largest that it can, 65504."""
-    logits = ops.convert_to_tensor(logits)
-    dtype = keras.backend.standardize_dtype(logits.dtype)
-    if dtype in ("float32", "float64"):
-        return logits
-    logits = ops.cast(logits, "float32")
-    return ops.clip(logits, -65504.0, 65504.0) if dtype == "float16" else logits
-
-
-def _share(answers):
-    return ops.mean(ops.cast(answers, "float32"))
-
-
-def _sizes(image_shape, filters):
+def _require_sizes(image_shape, filters):
     """Both as tuples of Python's integers, which Keras insists on, once they fit together."""
     require.channels_last()
     shape, filters = (tuple(sizes) if np.ndim(sizes) == 1 else (sizes,) for sizes in (image_shape, filters))

@@ -54,14 +54,14 @@ def inception_module(x, *, conv_1x1, reduce_3x3, conv_3x3, reduce_5x5, conv_5x5,
     require.maps(x)
     name = name or f"inception_{keras.backend.get_uid('inception')}"
     conv = functools.partial(_conv, normalize=normalize)
-    ones = conv(x, conv_1x1, 1, name=f"{name}_conv_1x1")
-    threes = conv(x, reduce_3x3, 1, name=f"{name}_reduce_3x3")
-    threes = conv(threes, conv_3x3, 3, name=f"{name}_conv_3x3")
-    fives = conv(x, reduce_5x5, 1, name=f"{name}_reduce_5x5")
-    fives = conv(fives, conv_5x5, 5, name=f"{name}_conv_5x5")
-    pooled = layers.MaxPooling2D(3, 1, "same", name=f"{name}_pool")(x)
-    pooled = conv(pooled, pool_proj, 1, name=f"{name}_pool_proj")
-    return layers.Concatenate(name=name)([ones, threes, fives, pooled])
+    branch_1x1 = conv(x, conv_1x1, 1, name=f"{name}_conv_1x1")
+    branch_3x3 = conv(x, reduce_3x3, 1, name=f"{name}_reduce_3x3")
+    branch_3x3 = conv(branch_3x3, conv_3x3, 3, name=f"{name}_conv_3x3")
+    branch_5x5 = conv(x, reduce_5x5, 1, name=f"{name}_reduce_5x5")
+    branch_5x5 = conv(branch_5x5, conv_5x5, 5, name=f"{name}_conv_5x5")
+    branch_pool = layers.MaxPooling2D(3, 1, "same", name=f"{name}_pool")(x)
+    branch_pool = conv(branch_pool, pool_proj, 1, name=f"{name}_pool_proj")
+    return layers.Concatenate(name=name)([branch_1x1, branch_3x3, branch_5x5, branch_pool])
 
 
 def naive_inception_module(x, *, conv_1x1, conv_3x3, conv_5x5, normalize=None, name=None):
@@ -85,11 +85,11 @@ def naive_inception_module(x, *, conv_1x1, conv_3x3, conv_5x5, normalize=None, n
     require.maps(x)
     name = name or f"inception_{keras.backend.get_uid('inception')}"
     conv = functools.partial(_conv, normalize=normalize)
-    ones = conv(x, conv_1x1, 1, name=f"{name}_conv_1x1")
-    threes = conv(x, conv_3x3, 3, name=f"{name}_conv_3x3")
-    fives = conv(x, conv_5x5, 5, name=f"{name}_conv_5x5")
-    pooled = layers.MaxPooling2D(3, 1, "same", name=f"{name}_pool")(x)
-    return layers.Concatenate(name=name)([ones, threes, fives, pooled])
+    branch_1x1 = conv(x, conv_1x1, 1, name=f"{name}_conv_1x1")
+    branch_3x3 = conv(x, conv_3x3, 3, name=f"{name}_conv_3x3")
+    branch_5x5 = conv(x, conv_5x5, 5, name=f"{name}_conv_5x5")
+    branch_pool = layers.MaxPooling2D(3, 1, "same", name=f"{name}_pool")(x)
+    return layers.Concatenate(name=name)([branch_1x1, branch_3x3, branch_5x5, branch_pool])
 
 
 def stacked_module(x, *, conv_1x1, conv_3x3, conv_5x5, normalize=None, name=None):
@@ -166,8 +166,9 @@ def googlenet(input_shape=(224, 224, 3), num_classes=1000, *, auxiliary=False, w
     x = _conv(x, 64, 1, name=f"{prefix}conv2_reduce")
     x = _conv(x, 192, 3, name=f"{prefix}conv2")
     x = _pool(LocalResponseNormalization(name=f"{prefix}norm2")(x), f"{prefix}pool2")
-    heads = _modules_and_heads(x, MODULES, num_classes, inception_module, auxiliary, prefix)
-    return pretrained.load(_classifier(inputs, heads, name or "googlenet"), weights)
+    options = dict(num_classes=num_classes, module=inception_module, auxiliary=auxiliary, prefix=prefix)
+    outputs = _modules_and_heads(x, MODULES, **options)
+    return pretrained.load(_classifier(inputs, outputs, name or "googlenet"), weights)
 
 
 def small_googlenet(
@@ -218,19 +219,28 @@ def small_googlenet(
         )
     require.rate("dropout", dropout)
     normalize = functools.partial(layers.BatchNormalization, momentum=0.9) if normalization == "batch" else None
-    respond = LocalResponseNormalization if normalization == "lrn" else layers.Identity
+    response_norm = LocalResponseNormalization if normalization == "lrn" else layers.Identity
     module = functools.partial(KINDS[kind], normalize=normalize)
-    filters = {letter: scale_filters(MODULES[letter], width_multiplier, kind) for letter in modules}
-    stem = [_share(paper, width_multiplier) for paper in (64, 192)]
+    filters_by_module = {key: scale_filters(MODULES[key], width_multiplier, kind) for key in modules}
+    conv1, conv2 = (_scaled(filters, width_multiplier) for filters in (64, 192))
 
     prefix = f"{name}_" if name else ""
     x = inputs = keras.Input(input_shape)
-    x = _conv(x, stem[0], 3, name=f"{prefix}conv1", normalize=normalize)
-    x = respond(name=f"{prefix}norm1")(_pool(x, f"{prefix}pool1"))
-    x = _conv(x, stem[1], 3, name=f"{prefix}conv2", normalize=normalize)
-    x = respond(name=f"{prefix}norm2")(x)
-    heads = _modules_and_heads(x, filters, num_classes, module, auxiliary, prefix, dropout, width_multiplier)
-    return pretrained.load(_classifier(inputs, heads, name or "small_googlenet"), weights)
+    x = _conv(x, conv1, 3, name=f"{prefix}conv1", normalize=normalize)
+    x = response_norm(name=f"{prefix}norm1")(_pool(x, f"{prefix}pool1"))
+    x = _conv(x, conv2, 3, name=f"{prefix}conv2", normalize=normalize)
+    x = response_norm(name=f"{prefix}norm2")(x)
+    outputs = _modules_and_heads(
+        x,
+        filters_by_module,
+        num_classes=num_classes,
+        module=module,
+        auxiliary=auxiliary,
+        prefix=prefix,
+        dropout=dropout,
+        width_multiplier=width_multiplier,
+    )
+    return pretrained.load(_classifier(inputs, outputs, name or "small_googlenet"), weights)
 
 
 def scale_filters(filters, share, kind="reduced"):
@@ -254,10 +264,21 @@ def scale_filters(filters, share, kind="reduced"):
     if not require.is_finite(share) or share <= 0:
         raise ValueError(f"share is {share!r}; it must be greater than 0.")
     kept = filters if kind == "reduced" else ("conv_1x1", "conv_3x3", "conv_5x5")
-    return {name: _share(filters[name], share) for name in kept}
+    return {name: _scaled(filters[name], share) for name in kept}
 
 
-def _share(filters, share):
+def _require_modules(modules, auxiliary):
+    if not modules:
+        raise ValueError("modules is empty; name at least one.")
+    for name in modules:
+        require.choice("modules", name, MODULES)
+    if list(modules) != sorted(set(modules)):
+        raise ValueError(f"modules is {modules!r}; name every module once, in the paper's order.")
+    if auxiliary and not set(modules) & set(AUXILIARY_AFTER):
+        raise ValueError(f"An auxiliary classifier needs one of the modules {', '.join(AUXILIARY_AFTER)}.")
+
+
+def _scaled(filters, share):
     return round(filters * share) or 1
 
 
@@ -265,13 +286,14 @@ def _pool(x, name):
     return layers.MaxPooling2D(3, 2, "same", name=name)(x)
 
 
-def _modules_and_heads(x, modules, num_classes, module, auxiliary, prefix, dropout=0.4, width_multiplier=1.0):
+def _modules_and_heads(x, modules, *, num_classes, module, auxiliary, prefix, dropout=0.4, width_multiplier=1.0):
     """The modules, a max-pooling where the next stage begins; the logits on top, and of the auxiliary classifiers."""
     heads = []
     stage = next(iter(modules))[0]
     for name, filters in modules.items():
-        if name[0] != stage:
-            x, stage = _pool(x, f"{prefix}pool{stage}"), name[0]
+        if name[0] != stage:  # the pooling has the name of the stage that ends
+            x = _pool(x, f"{prefix}pool{stage}")
+            stage = name[0]
         x = module(x, **filters, name=f"{prefix}inception_{name}")
         if auxiliary and name in AUXILIARY_AFTER:
             heads.append(_auxiliary_classifier(x, num_classes, width_multiplier, f"{prefix}auxiliary_{name}"))
@@ -282,17 +304,17 @@ def _modules_and_heads(x, modules, num_classes, module, auxiliary, prefix, dropo
 
 def _auxiliary_classifier(x, num_classes, width_multiplier, name):
     x = layers.AveragePooling2D(5, 3, name=f"{name}_pool")(x)
-    x = _conv(x, _share(128, width_multiplier), 1, name=f"{name}_conv")
+    x = _conv(x, _scaled(128, width_multiplier), 1, name=f"{name}_conv")
     x = layers.Flatten(name=f"{name}_flatten")(x)
-    x = layers.Dense(_share(1024, width_multiplier), activation="relu", name=f"{name}_dense")(x)
+    x = layers.Dense(_scaled(1024, width_multiplier), activation="relu", name=f"{name}_dense")(x)
     x = layers.Dropout(0.7, name=f"{name}_dropout")(x)
     return layers.Dense(num_classes, name=name)(x)
 
 
-def _classifier(inputs, heads, name):
-    if len(heads) == 1:
-        return keras.Model(inputs, heads[0], name=name)
-    return WithAuxiliaryHeads(keras.Model(inputs, heads, name="heads"), name=name)
+def _classifier(inputs, outputs, name):
+    if len(outputs) == 1:
+        return keras.Model(inputs, outputs[0], name=name)
+    return WithAuxiliaryHeads(keras.Model(inputs, outputs, name="heads"), name=name)
 
 
 @keras.saving.register_keras_serializable("coursekit")
@@ -330,7 +352,7 @@ class WithAuxiliaryHeads(keras.Model):
             )
         super().__init__(network.input, network.outputs[0], **options)
         self.network = network
-        self.fits_heads = False
+        self.fits_heads = False  # whether it is called by its own fit, which a call cannot tell from another model's
 
     @functools.cached_property
     def classifier(self):
@@ -356,12 +378,12 @@ class WithAuxiliaryHeads(keras.Model):
         return super().call(x, training, mask)
 
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
-        logits, *of_heads = keras.tree.flatten(y_pred)
+        logits, *auxiliary_logits = keras.tree.flatten(y_pred)
         loss = super().compute_loss(x, y, logits, sample_weight, training)
         penalties = sum(map(ops.sum, self.losses))  # what regularizers add is in every loss, and counts once
-        for head in of_heads:
-            of_head = super().compute_loss(x, y, head, sample_weight, training) - penalties
-            loss += AUXILIARY_WEIGHT * of_head
+        for head in auxiliary_logits:
+            auxiliary_loss = super().compute_loss(x, y, head, sample_weight, training) - penalties
+            loss += AUXILIARY_WEIGHT * auxiliary_loss
         return loss
 
     def compute_metrics(self, x, y, y_pred, sample_weight=None):
@@ -376,14 +398,3 @@ class WithAuxiliaryHeads(keras.Model):
 
 
 cost_rules.register(WithAuxiliaryHeads, cost_rules.Rule(multiplications.inside, receptive_field.unknown))
-
-
-def _require_modules(modules, auxiliary):
-    if not modules:
-        raise ValueError("modules is empty; name at least one.")
-    for name in modules:
-        require.choice("modules", name, MODULES)
-    if list(modules) != sorted(set(modules)):
-        raise ValueError(f"modules is {modules!r}; name every module once, in the paper's order.")
-    if auxiliary and not set(modules) & set(AUXILIARY_AFTER):
-        raise ValueError(f"An auxiliary classifier needs one of the modules {', '.join(AUXILIARY_AFTER)}.")

@@ -51,10 +51,6 @@ class LocalResponseNormalization(layers.Layer):
         self, depth_radius=2, bias=2.0, alpha=1e-4, beta=0.75, across="channels", data_format=None, **layer_options
     ):
         super().__init__(**layer_options)
-        if not require.is_whole(depth_radius) or depth_radius < 0:
-            raise ValueError(
-                f"depth_radius is {depth_radius!r}; it must be a whole number from 0, which is no neighbor."
-            )
         if not require.is_finite(bias) or bias <= 0:
             raise ValueError(f"bias is {bias!r}; it must be greater than 0, or a silent neighborhood divides by zero.")
         for name, value in (("alpha", alpha), ("beta", beta)):
@@ -62,7 +58,7 @@ class LocalResponseNormalization(layers.Layer):
                 raise ValueError(f"{name} is {value!r}; it must be a number from 0, which switches the neighbors off.")
         require.choice("across", across, ("channels", "pixels"))
         require.choice("data_format", data_format, (None, "channels_last", "channels_first"))
-        self.depth_radius = int(depth_radius)
+        self.depth_radius = require.whole("depth_radius", depth_radius, smallest=0)
         self.bias = bias
         self.alpha = alpha
         self.beta = beta
@@ -78,18 +74,18 @@ class LocalResponseNormalization(layers.Layer):
 
     def call(self, x):
         x = ops.cast(x, keras.backend.result_type(x.dtype, "float32"))
-        neighbors = self._over_channels if self.across == "channels" else self._over_pixels
-        factor = _power(self.bias + self.alpha * neighbors(ops.square(x)), self.beta)
-        return ops.cast(x * factor, self.compute_dtype)
+        sum_of_neighbors = self._sum_over_channels if self.across == "channels" else self._sum_over_pixels
+        sqr_sum = sum_of_neighbors(ops.square(x))
+        return ops.cast(x * _inverse_power(self.bias + self.alpha * sqr_sum, self.beta), self.compute_dtype)
 
-    def _over_channels(self, squares):
+    def _sum_over_channels(self, squares):
         """Multiply by a matrix with a band of ones: much faster than adding up slices, forward and backward."""
         channels = np.arange(squares.shape[self.channel_axis])
         band = np.abs(channels[:, None] - channels) <= self.depth_radius
         sums = ops.tensordot(squares, ops.cast(band, squares.dtype), axes=[[self.channel_axis], [0]])
         return ops.moveaxis(sums, -1, self.channel_axis)
 
-    def _over_pixels(self, squares):
+    def _sum_over_pixels(self, squares):
         """The average over a window, zeros around the border included, times the number of pixels in it."""
         side = 2 * self.depth_radius + 1
         padding = [[0, 0], [0, 0], [0, 0], [0, 0]]
@@ -106,6 +102,14 @@ class LocalResponseNormalization(layers.Layer):
         return super().get_config() | {name: getattr(self, name) for name in names}
 
 
+def _inverse_power(x, beta):
+    """Compute ``x ** -beta`` for positive x. The general power takes twice as long as either of these."""
+    if beta == 0.75:
+        root = ops.rsqrt(x)
+        return root * ops.sqrt(root)
+    return ops.exp(-beta * ops.log(x))
+
+
 def _field(layer, inputs, outputs):
     if layer.across == "channels":
         return receptive_field.union(layer, inputs, outputs)
@@ -116,14 +120,6 @@ def _field(layer, inputs, outputs):
 cost_rules.register(LocalResponseNormalization, cost_rules.Rule(multiplications.none, _field))
 
 
-def _power(x, beta):
-    """Compute ``x ** -beta`` for positive x. The general power takes twice as long as either of these."""
-    if beta == 0.75:
-        root = ops.rsqrt(x)
-        return root * ops.sqrt(root)
-    return ops.exp(-beta * ops.log(x))
-
-
 @keras.saving.register_keras_serializable("coursekit")
 class BatchNormalization(layers.Layer):
     """Give every feature mean 0 and variance 1 over the batch, then a learned scale and shift.
@@ -131,9 +127,8 @@ class BatchNormalization(layers.Layer):
     In training the mean and the (biased) variance are those of the batch, over all axes but ``axis`` and without what a
     mask leaves out (its shape is that of x but for the last axis); the moving averages follow as
     ``moving = momentum * moving + (1 - momentum) * batch``. In inference, or with ``trainable = False``, the moving
-    averages take their place, and keep still. PyTorch counts momentum the other way
-    round: its 0.1 is 0.9 here. Its moving variance is also the unbiased one, like the paper's; this layer's is biased,
-    as Keras's.
+    averages take their place, and keep still. PyTorch counts momentum the other way round: its 0.1 is 0.9 here. Its
+    moving variance is also the unbiased one, like the paper's; this layer's is biased, as Keras's.
 
     The input x may have any rank; the size of ``axis``, the features, must be known. The output has the same shape.
     float16 and bfloat16 are computed in float32. The weights, in order: gamma, beta, moving mean, moving variance,
@@ -187,18 +182,22 @@ class BatchNormalization(layers.Layer):
     def call(self, x, training=False, mask=None):
         x = ops.cast(x, keras.backend.result_type(x.dtype, "float32"))
         if training and self.trainable:
-            average = self._average(x, mask)
-            mean = average(x)
-            # The variance does not change with the mean it is taken around: its gradient there is zero.
-            centered = x - self._aligned(ops.stop_gradient(mean), x)
-            variance = average(ops.square(centered))
+            mean, variance = self._moments(x, mask)
             for moving, of_batch in ((self.moving_mean, mean), (self.moving_variance, variance)):
                 moving.assign(self.momentum * ops.cast(moving, x.dtype) + (1 - self.momentum) * of_batch)
         else:
-            mean, variance = ops.cast(self.moving_mean, x.dtype), ops.cast(self.moving_variance, x.dtype)
-        scale = ops.cast(self.gamma, x.dtype) * ops.rsqrt(variance + self.epsilon)
-        y = (x - self._aligned(mean, x)) * self._aligned(scale, x) + self._aligned(self.beta, x)
+            mean, variance = self.moving_mean, self.moving_variance
+        mean, variance, gamma, beta = (self._aligned(one, x) for one in (mean, variance, self.gamma, self.beta))
+        y = (x - mean) * (gamma * ops.rsqrt(variance + self.epsilon)) + beta
         return ops.cast(y, self.compute_dtype)
+
+    def _moments(self, x, mask):
+        """Mean and variance of each feature over the batch, without what is masked."""
+        average = self._average(x, mask)
+        mean = average(x)
+        # The variance does not change with the mean it is taken around: its gradient there is zero.
+        centered = x - self._aligned(ops.stop_gradient(mean), x)
+        return mean, average(ops.square(centered))
 
     def _average(self, x, mask):
         """How the values of each feature are averaged: over all axes but its own, and over no masked ones."""
@@ -282,11 +281,14 @@ def alexnet(input_shape=(227, 227, 3), num_classes=1000, *, normalization="lrn",
         return layers.Dropout(0.5, name=f"{prefix}dropout{number}")(x)
 
     x = inputs = keras.Input(input_shape)
-    x = pool(normalize(conv(x, 1, 96, 11, strides=4), 1), 1)
-    x = pool(normalize(conv(x, 2, 256, 5, padding="same", groups=groups), 2), 2)
+    x = conv(x, 1, 96, 11, strides=4)
+    x = pool(normalize(x, 1), 1)
+    x = conv(x, 2, 256, 5, padding="same", groups=groups)
+    x = pool(normalize(x, 2), 2)
     x = conv(x, 3, 384, 3, padding="same")
     x = conv(x, 4, 384, 3, padding="same", groups=groups)
-    x = pool(conv(x, 5, 256, 3, padding="same", groups=groups), 5)
+    x = conv(x, 5, 256, 3, padding="same", groups=groups)
+    x = pool(x, 5)
     x = layers.Flatten(name=f"{prefix}features")(x)
     x = dense(dense(x, 6), 7)
     logits = layers.Dense(num_classes, name=f"{prefix}logits")(x)
@@ -338,15 +340,16 @@ def small_alexnet(
     """
     input_shape, num_classes = require.images(input_shape, num_classes)
     require.choice("where", where, ("before", "after"))
-    widths = require.listed("filters", filters)
-    if len(widths) == 0 or not all(require.is_whole(width) and width > 0 for width in widths):
+    filters = require.listed("filters", filters)
+    if len(filters) == 0 or not all(require.is_whole(number) and number > 0 for number in filters):
         raise ValueError(f"filters is {filters!r}; it must be whole numbers greater than 0, one for each convolution.")
+    filters = [int(number) for number in filters]
+    kernel_size = require.whole("kernel_size", kernel_size)
     require.rate("dropout", dropout)
-    filters, kernel_size = [int(width) for width in widths], require.whole("kernel_size", kernel_size)
     all_layers = range(1, len(filters) + 1)
-    normalized = set(
-        all_layers if normalized_layers is None else require.listed("normalized_layers", normalized_layers)
-    )
+    if normalized_layers is None:
+        normalized_layers = all_layers
+    normalized = set(require.listed("normalized_layers", normalized_layers))
     if not normalized <= set(all_layers):
         raise ValueError(
             f"normalized_layers is {sorted(normalized)}; there are only the convolutions 1 to {len(filters)}."
@@ -355,8 +358,8 @@ def small_alexnet(
     normalize = _normalization(normalization, prefix)
 
     x = inputs = keras.Input(input_shape)
-    for number, width in enumerate(filters, start=1):
-        x = layers.Conv2D(width, kernel_size, padding="same", name=f"{prefix}conv{number}")(x)
+    for number, channels in enumerate(filters, start=1):
+        x = layers.Conv2D(channels, kernel_size, padding="same", name=f"{prefix}conv{number}")(x)
         if where == "before" and number in normalized:
             x = normalize(x, number)
         x = layers.Activation(activation, name=f"{prefix}act{number}")(x)

@@ -84,8 +84,11 @@ def residual_unit(
     residual = conv(activated, filters, 3, strides, name=f"{name}_1_conv")
     residual = _norm_relu(residual, f"{name}_2")
     residual = conv(residual, filters, 3, bias=True, zeros=zero_residual, name=f"{name}_2_conv")
-    project = functools.partial(conv, activated, filters, 1, strides, bias=True, name=f"{name}_0_conv")
-    return _add(_around(x, filters, strides, shortcut, project, name), residual, drop_rate, name)
+    if shortcut == "projection" and x.shape[-1] != filters:
+        x = conv(activated, filters, 1, strides, bias=True, name=f"{name}_0_conv")
+    else:
+        x = _identity(x, filters, strides, name)
+    return _add(x, residual, drop_rate, name)
 
 
 def bottleneck_unit(
@@ -125,8 +128,11 @@ def bottleneck_unit(
     residual = conv(_norm_relu(residual, f"{name}_2"), filters, 3, strides, name=f"{name}_2_conv")
     residual = _norm_relu(residual, f"{name}_3")
     residual = conv(residual, 4 * filters, 1, bias=True, zeros=zero_residual, name=f"{name}_3_conv")
-    project = functools.partial(conv, activated, 4 * filters, 1, strides, bias=True, name=f"{name}_0_conv")
-    return _add(_around(x, 4 * filters, strides, shortcut, project, name), residual, drop_rate, name)
+    if shortcut == "projection" and x.shape[-1] != 4 * filters:
+        x = conv(activated, 4 * filters, 1, strides, bias=True, name=f"{name}_0_conv")
+    else:
+        x = _identity(x, 4 * filters, strides, name)
+    return _add(x, residual, drop_rate, name)
 
 
 def post_activation_unit(
@@ -165,13 +171,12 @@ def post_activation_unit(
     conv = functools.partial(_conv, weight_decay=weight_decay)
     residual = _norm_relu(conv(x, filters, 3, strides, name=f"{name}_1_conv"), f"{name}_1")
     residual = conv(residual, filters, 3, name=f"{name}_2_conv")
-    residual = _norm(f"{name}_2_norm", gamma_initializer="zeros" if zero_residual else "ones")(residual)
-
-    def project():
-        return _norm(f"{name}_0_norm")(conv(x, filters, 1, strides, name=f"{name}_0_conv"))
-
-    x = _add(_around(x, filters, strides, shortcut, project, name), residual, drop_rate, name)
-    return layers.ReLU(name=f"{name}_relu")(x)
+    residual = _norm(residual, f"{name}_2_norm", gamma_initializer="zeros" if zero_residual else "ones")
+    if shortcut == "projection" and x.shape[-1] != filters:
+        x = _norm(conv(x, filters, 1, strides, name=f"{name}_0_conv"), f"{name}_0_norm")
+    else:
+        x = _identity(x, filters, strides, name)
+    return layers.ReLU(name=f"{name}_relu")(_add(x, residual, drop_rate, name))
 
 
 def _require(x, filters, strides, name, shortcut="projection", drop_rate=0.0):
@@ -189,12 +194,12 @@ def _decay(rate):
     return keras.regularizers.L2(float(rate) / 2) if rate else None
 
 
-def _norm(name, **options):
-    return layers.BatchNormalization(momentum=0.9, epsilon=1e-5, name=name, **options)
+def _norm(x, name, **options):
+    return layers.BatchNormalization(momentum=0.9, epsilon=1e-5, name=name, **options)(x)
 
 
 def _norm_relu(x, name):
-    return layers.ReLU(name=f"{name}_relu")(_norm(f"{name}_norm")(x))
+    return layers.ReLU(name=f"{name}_relu")(_norm(x, f"{name}_norm"))
 
 
 def _conv(x, filters, size, strides=1, *, name, bias=False, zeros=False, weight_decay=0.0):
@@ -213,11 +218,9 @@ def _conv(x, filters, size, strides=1, *, name, bias=False, zeros=False, weight_
     )(x)
 
 
-def _around(x, filters, strides, shortcut, project, name):
-    """What goes around the residual: x, or what takes its place where the shape changes."""
+def _identity(x, filters, strides, name):
+    """The shortcut without weights: x, where strides skip pixels, subsampled, and with zeros for missing channels."""
     missing = filters - x.shape[-1]
-    if missing and shortcut == "projection":
-        return project()
     if missing < 0:
         raise ValueError(
             f"x has {x.shape[-1]} channels, and zeros cannot take any away for {filters} filters; use the shortcut "
@@ -286,11 +289,20 @@ def resnet(
     require.rate("drop_rate", drop_rate)
     options = dict(shortcut=shortcut, zero_residual=zero_residual, weight_decay=weight_decay)
 
-    def add_unit(x, filters, strides, progress, name):
+    def add_unit(x, filters, strides, progress, name):  # stochastic depth: the rate grows with the unit's place
         return UNITS[unit](x, filters, strides, drop_rate=drop_rate * progress, name=name, **options)
 
-    post = unit == "post_activation"
-    model = _three_stages(add_unit, "resnet", depth, input_shape, num_classes, filters, weight_decay, name, post)
+    model = _three_stages(
+        add_unit,
+        input_shape,
+        num_classes,
+        depth=depth,
+        filters=filters,
+        post_activation=unit == "post_activation",
+        weight_decay=weight_decay,
+        name=name,
+        kind="resnet",
+    )
     return pretrained.load(model, weights, {"cifar10": lambda: pretrained.shipped("resnet20-cifar10")})
 
 
@@ -317,11 +329,15 @@ def plain(input_shape=(32, 32, 3), num_classes=10, *, depth=20, filters=16, weig
     def add_unit(x, filters, strides, progress, name):
         return plain_unit(x, filters, strides, weight_decay=weight_decay, name=name)
 
-    model = _three_stages(add_unit, "plain", depth, input_shape, num_classes, filters, weight_decay, name)
+    options = dict(depth=depth, filters=filters, weight_decay=weight_decay, name=name, kind="plain")
+    model = _three_stages(add_unit, input_shape, num_classes, **options)
     return pretrained.load(model, weights)
 
 
-def _three_stages(add_unit, kind, depth, input_shape, num_classes, filters, weight_decay, name, post=False):
+def _three_stages(
+    add_unit, input_shape, num_classes, *, depth, filters, post_activation=False, weight_decay, name, kind
+):
+    """The network around its units. add_unit: function of x, filters, strides, the share of units so far, a name."""
     input_shape, num_classes = require.images(input_shape, num_classes, smallest=4, any_size=True)
     filters = require.whole("filters", filters)
     if not require.is_whole(depth) or depth < 8 or depth % 6 != 2:
@@ -330,13 +346,13 @@ def _three_stages(add_unit, kind, depth, input_shape, num_classes, filters, weig
     prefix = f"{name}_" if name else ""
     x = inputs = keras.Input(input_shape)
     x = _conv(x, filters, 3, weight_decay=weight_decay, name=f"{prefix}stem")
-    if post:
+    if post_activation:
         x = _norm_relu(x, f"{prefix}stem")
     for position, (stage, number) in enumerate(units, start=1):
         strides = 2 if stage > 1 and number == 1 else 1
-        in_stage = filters * 2 ** (stage - 1)
-        x = add_unit(x, in_stage, strides, position / len(units), f"{prefix}stage{stage}_unit{number}")
-    if not post:
+        unit_name = f"{prefix}stage{stage}_unit{number}"
+        x = add_unit(x, filters * 2 ** (stage - 1), strides, position / len(units), unit_name)
+    if not post_activation:
         x = _norm_relu(x, f"{prefix}last")
     return _classify(inputs, x, num_classes, weight_decay, prefix, name or f"{kind}{depth}")
 
@@ -410,19 +426,17 @@ def resnet_v2(
     x = _conv(x, 64, 7, 2, bias=True, weight_decay=weight_decay, name=f"{prefix}stem")
     x = layers.ZeroPadding2D(1, name=f"{prefix}pool1_pad")(x)
     x = layers.MaxPooling2D(3, 2, name=f"{prefix}pool1")(x)
-    position = 0
-    for stage, units in enumerate(stages, start=1):
-        for number in range(1, units + 1):
-            position += 1
-            x = unit(
-                x,
-                32 * 2**stage,
-                2 if stage < len(stages) and number == units else 1,
-                zero_residual=zero_residual,
-                drop_rate=drop_rate * position / sum(stages),
-                weight_decay=weight_decay,
-                name=f"{prefix}stage{stage}_unit{number}",
-            )
+    units = [(stage, number) for stage, size in enumerate(stages, start=1) for number in range(1, size + 1)]
+    for position, (stage, number) in enumerate(units, start=1):
+        x = unit(
+            x,
+            64 * 2 ** (stage - 1),
+            2 if stage < len(stages) and number == stages[stage - 1] else 1,
+            zero_residual=zero_residual,
+            drop_rate=drop_rate * position / len(units),
+            weight_decay=weight_decay,
+            name=f"{prefix}stage{stage}_unit{number}",
+        )
     x = _norm_relu(x, f"{prefix}last")
     model = _classify(inputs, x, num_classes, weight_decay, prefix, name or f"resnet{depth}v2")
     published = getattr(keras.applications, f"ResNet{depth}V2", None)

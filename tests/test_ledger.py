@@ -1,4 +1,4 @@
-"""The ledger page: numbers as they stand in the records, and a build that fails in a sentence where they do not fit."""
+"""The ledger page: a build that fails in a sentence where claims and records do not fit."""
 
 import json
 import os
@@ -7,99 +7,28 @@ import subprocess
 import sys
 
 import ledger
-import numpy as np
 import pytest
-import scipy.stats
 from conftest import ROOT
-from hypothesis import given
-from hypothesis import strategies as st
 
 from coursekit import claims
 
 
-def record(**values):
-    return {
-        "comparisons": [{"relation": "greater", "values": values, "quantity": "accuracy"}],
-        "run": {"device": "CPU", "date": "2026-01-01"},
+def test_a_claim_is_shown_on_every_data_set_that_it_was_measured_on():
+    record = {"comparisons": [{"relation": "equal", "values": {"a": [1], "b": [1]}}]}
+    measured = {
+        ("quick", "a-claim"): record | {"run": {"device": "CPU", "date": "2026-01-01"}},
+        ("full", "a-claim"): record | {"run": {"device": "H200", "date": "2026-01-02"}},
+        ("full", "another"): record | {"run": {"device": "H200", "date": "2026-01-02"}},
     }
-
-
-def said(text):
-    return text.replace("\N{NO-BREAK SPACE}", " ")
-
-
-@pytest.mark.parametrize(
-    ("series", "is_log", "written"),
-    [
-        ([0.84, 0.85, 0.86], False, "0.850 ± 0.010"),
-        ([0.0, 0.0, 0.0], False, "0"),
-        ([1234567, 1234567], False, "1,234,567"),
-        ([1000.0, 3000.0], False, "2,000 ± 1,414"),
-        ([10.0, 20.0, 40.0], True, "20 ×/÷ 2"),
-        ([7.0, 7.0], True, "7"),
-    ],
-)
-def test_a_series_is_written_to_the_digits_of_its_spread(series, is_log, written):
-    assert said(ledger.mean(series, is_log)) == written
-
-
-@pytest.mark.parametrize(
-    ("comparison", "line"),
-    [
-        (claims.equal(within=0.01, a=[1, 1, 1], b=[1, 1, 1]), "a 1 = b 1 (within 0.01)"),
-        (claims.equal(a=[1, 1, 1], b=[1, 1, 1]), "a 1 = b 1"),
-        (claims.equal(a=[1, 1, 1], nothing=0), "a 1 ≠ 0: fails"),
-        (claims.every(top_layer=[2], middle=1), "top layer 2 > middle 1"),
-        (claims.every(a=[1], b=[2]), "a 1, b 2: fails"),
-        (claims.greater("accuracy", a=[2, 2, 2], b=1), "a 2 > b 1 (+1 to +1)"),
-        (claims.greater("accuracy", a=[1, 1, 1], b=2), "a 1 < b 2 (−1 to −1): reversed"),
-        (claims.greater("accuracy", a=[1, 1, 1], b=1), "a 1 ≈ b 1 (+0 to +0): no difference that matters"),
-        (claims.same("accuracy", a=[1, 1, 1], b=1), "a 1 ≈ b 1 (+0 to +0)"),
-        (claims.same("accuracy", a=[1, 1, 1], b=2), "a 1 ≠ b 2 (−1 to −1): differs"),
-        (claims.greater("steps", a=[20, 20, 20], b=10), "a 20 > b 10 (× 2 to × 2)"),
-        (
-            claims.greater("accuracy", a=[0.1, 0.3, 0.2], b=0.1),
-            "a 0.20 ± 0.10, b 0.1 (−0.47 to +0.67): undecided; about 15 seeds would decide",
-        ),
-        (
-            claims.greater("accuracy", a=[-0.5, 0.5, 0], b=0),
-            "a 0.00 ± 0.50, b 0 (−2.9 to +2.9): undecided; more than 1,000 seeds would decide",
-        ),
-    ],
-)
-def test_a_comparison_says_how_it_came_out(comparison, line):
-    assert said(ledger.comparison_line(comparison)) == line
-
-
-pairs = st.lists(st.tuples(st.integers(1, 20), st.integers(1, 20)), min_size=3, max_size=5)
-
-
-@given(pairs, st.sampled_from(["accuracy", "steps"]))
-def test_no_formula_is_false(pairs, quantity):
-    first, second = (np.array(side) / 10 for side in zip(*pairs, strict=True))
-    mean = scipy.stats.gmean if quantity == "steps" else np.mean
-    line = ledger.comparison_line(claims.greater(quantity, a=first, b=second))
-    assert (" > " in line) <= (mean(first) > mean(second)) and (" < " in line) <= (mean(first) < mean(second))
-    assert (" > " in line or " < " in line) == ("undecided" not in line and "no difference" not in line)
-    line = ledger.comparison_line(claims.equal(a=first, b=second))
-    assert (" = " in line, line.endswith(": fails")) == ((first == second).all(), (first != second).any())
-    line = ledger.comparison_line(claims.every(a=first, b=second))
-    assert (" > " in line, line.endswith(": fails")) == ((first > second).all(), (first <= second).any())
-
-
-def test_the_full_profile_shows_a_verdict_of_its_own():
-    refuted = record(a=[1, 1, 1], b=[2, 2, 2])
-    text = "".join(node.astext() for node in ledger.numbers(refuted, "confirmed"))
-    assert "refuted" in text and "3 seeds" in text
-    assert "refuted" not in "".join(node.astext() for node in ledger.numbers(refuted, "refuted"))
-
-
-def test_a_check_names_no_seeds():
-    check = {
-        "comparisons": [{"relation": "equal", "values": {"a": [1], "b": [1]}}],
-        "run": {"device": "CPU", "date": ""},
+    shown = {
+        claim_id: list(ledger.data_sets(claims.Claim(claim_id, "gan", "", ""), measured))
+        for claim_id in ("a-claim", "another")
     }
-    assert "seeds" not in "".join(node.astext() for node in ledger.numbers(check, "confirmed"))
+    assert shown["a-claim"] == [
+        "Digits · quick profile · CPU · 2026-01-01",
+        "Photographs · full profile · H200 · 2026-01-02",
+    ]
+    assert shown["another"] == ["Photographs · full profile · H200 · 2026-01-02"]
 
 
 @pytest.mark.site

@@ -118,11 +118,20 @@ KINDS = KINDS | {"reduced": inception_module}
 
 
 SHORTCUTS_WITH_WEIGHTS = """
-def _around(x, filters, strides, shortcut, project, name):
-    return project() if x.shape[-1] != filters else layers.MaxPooling2D(1, strides, name=f"{name}_0_pool")(x)
+def _identity(x, filters, strides, name):
+    if x.shape[-1] != filters:
+        return _conv(x, filters, 1, strides, bias=True, name=f"{name}_0_conv")
+    return layers.MaxPooling2D(1, strides, name=f"{name}_0_pool")(x)
 """
 SHORTCUTS_THAT_BROADCAST = """
-def _around(x, filters, strides, shortcut, project, name):
+_pre_activation_unit = residual_unit
+
+
+def residual_unit(x, filters, strides=1, *, shortcut="zero_padding", **options):
+    return _pre_activation_unit(x, filters, strides, shortcut=shortcut, **options)
+
+
+def _identity(x, filters, strides, name):
     return x
 """
 SHORTCUTS_BEHIND_THE_ACTIVATION = """

@@ -5,7 +5,6 @@ import html
 from types import SimpleNamespace
 from urllib.parse import unquote, urlsplit
 
-import ledger
 import pytest
 import repository_address
 import yaml
@@ -14,7 +13,7 @@ from bs4 import BeautifulSoup
 from conftest import ROOT
 from playwright.sync_api import expect
 
-from coursekit import claims, records
+from coursekit import cards, claims, records
 
 WIDE = {"width": 1280, "height": 900}
 PHONE = {"width": 390, "height": 844}
@@ -117,7 +116,7 @@ def test_every_claim_is_on_the_page_with_its_numbers(site):
     for (_, name), on_file in records.read_all().items():
         if "claim" in on_file:
             for comparison in claims.comparisons_of(on_file):
-                assert html.escape(ledger.comparison_line(comparison)) in page, name
+                assert html.escape(cards.relation(comparison)) in page, name
 
 
 def test_a_page_opened_from_the_disk_draws_maths_and_widgets(site, browser):

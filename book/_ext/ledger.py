@@ -1,12 +1,10 @@
 """The ledger of claims, from `claims.toml` and the records alone: no notebook runs, no Keras is imported.
 
-`{claims-ledger}` lists every claim by chapter with its numbers; `{claims-summary}` counts the verdicts, and
+`{claims-ledger}` has a card for every claim, by chapter; `{claims-summary}` counts the verdicts, and
 `{claims-quantities}` says what experiments measure.
 """
 
 import json
-import math
-import statistics
 from collections import Counter
 from itertools import groupby
 from pathlib import Path
@@ -16,10 +14,9 @@ from sphinx.addnodes import pending_xref
 from sphinx.errors import SphinxError
 from sphinx.util.docutils import SphinxDirective
 
-from coursekit import claims
-from coursekit.runtime import PROFILES
+from coursekit import cards, claims
 
-COLUMNS = ("Claim", "Verdict", "Quick", "Full")
+DATA_SETS = {"quick": "Digits", "full": "Photographs"}
 
 
 class LedgerError(SphinxError):
@@ -52,26 +49,12 @@ class Ledger(ClaimsDirective):
             "", nodes.inline("", title), refdomain="std", reftype="doc", reftarget=page, refexplicit=True
         )
         section += nodes.paragraph("", "", text("Measured in the chapter "), link, text("."))
-        section += table(COLUMNS, [self.row(claim, measured) for claim in stated], classes=["ledger"])
+        for claim in stated:
+            # `[...](#transfer-sweep-n)` in any page leads here.
+            self.env.get_domain("std").labels[claim.id] = (self.env.docname, claim.id, claim.statement)
+            card = cards.card(claim, headline(claim, measured), data_sets(claim, measured))
+            section += nodes.container("", nodes.raw("", card, format="html"), ids=[claim.id])
         return section
-
-    def row(self, claim, measured):
-        by_profile = {profile: measured.get((profile, claim.id)) for profile in PROFILES}
-        verdict = headline(claim, measured)
-        statement = nodes.paragraph("", claim.statement, classes=["statement"])
-        place = nodes.paragraph(
-            "", "", nodes.literal("", claim.id), text(f" · lecture: {claim.lecture}"), classes=["place"]
-        )
-        cells = [[statement, place], [nodes.paragraph("", "", badge(verdict))]]
-        if claim.reason:
-            cells[0].append(nodes.paragraph("", claim.reason, classes=["reason"]))
-        for record in by_profile.values():
-            cells.append(
-                numbers(record, verdict) if record else [nodes.paragraph("", "not measured", classes=["place"])]
-            )
-        # `[...](#transfer-sweep-n)` in any page leads here.
-        self.env.get_domain("std").labels[claim.id] = (self.env.docname, claim.id, claim.statement)
-        return claim.id, cells
 
 
 class Quantities(SphinxDirective):
@@ -124,75 +107,14 @@ def chapter_page(folder, topic):
     return found[0].stem, "".join(first).partition("\n")[0].lstrip("# ")
 
 
-def numbers(record, verdict):
-    """Return the contents of a cell: what each comparison found, and over how many seeds."""
-    comparisons = claims.comparisons_of(record)
-    # Comparisons that came out alike, to every digit shown, are one line.
-    lines = [nodes.paragraph("", line) for line in dict.fromkeys(map(comparison_line, comparisons))]
-    own = claims.verdict_on_record(record)
-    seeds = max((len(one.differences) for one in comparisons if one.quantity), default=0)
-    where = [f"{seeds} seeds"] * bool(seeds) + [record["run"]["device"], record["run"]["date"]]
-    said = [badge(own), text(" ")] if own != verdict else []
-    return [*lines, nodes.paragraph("", "", *said, text(" · ".join(where)), classes=["place"])]
-
-
-# How a line relates the two sides, and what it says behind them.
-SIGNS = {
-    ("equal", "holds"): ("=", ""),
-    ("equal", "fails"): ("≠", "fails"),
-    ("every", "holds"): (">", ""),
-    ("every", "fails"): (",", "fails"),
-    ("greater", "holds"): (">", ""),
-    ("greater", "reversed"): ("<", "reversed"),
-    ("greater", "no difference"): ("≈", "no difference that matters"),
-    ("greater", "undecided"): (",", "undecided"),
-    ("same", "holds"): ("≈", ""),
-    ("same", "differs"): ("≠", "differs"),
-    ("same", "undecided"): (",", "undecided"),
-}
-
-
-def comparison_line(comparison):
-    """Write a comparison as it came out: both sides, the interval of an experiment, and the outcome unless it holds."""
-    sign, outcome = SIGNS[comparison.relation, comparison.outcome]
-    left, right = (side(name, series, comparison.is_log) for name, series in comparison.values.items())
-    line = f"{left}, {right}" if sign == "," else f"{left} {sign} {right}"
-    if comparison.within:
-        line += f" (within {comparison.within:g})"
-    if comparison.quantity:
-        line += f" ({interval(comparison)})"
-    if outcome == "undecided":
-        needed = comparison.seeds_needed()
-        outcome += f"; {f'about {needed}' if needed else f'more than {claims.MOST_SEEDS:,}'} seeds would decide"
-    return f"{line}: {outcome}" if outcome else line
-
-
-def interval(comparison):
-    """Write the 99 % interval of the difference, or, on the log scale, of the factor."""
-    if comparison.is_log:
-        return " to ".join(f"×\N{NO-BREAK SPACE}{math.exp(end):.3g}" for end in comparison.interval)
-    return " to ".join(f"{end:+.2g}".replace("-", "\N{MINUS SIGN}") for end in comparison.interval)
-
-
-def side(name, series, is_log):
-    """Write one side of a comparison; the series `nothing` only says that the other is compared with zero."""
-    of_seeds = mean(series.tolist(), is_log)
-    return of_seeds if name == "nothing" else f"{name.replace('_', ' ')} {of_seeds}"
-
-
-def mean(series, is_log=False):
-    """Write numbers as mean ± standard deviation, to two digits of the latter, and equal ones as one. Where ratios
-    count, write their geometric mean ×/÷ the factor that one standard deviation of the logarithms is.
-    """
-    if len(set(series)) == 1:
-        return f"{series[0]:,.0f}" if series[0] == round(series[0]) else f"{series[0]:.6g}"
-    space = "\N{NO-BREAK SPACE}"
-    if is_log:
-        spread = math.exp(statistics.stdev(map(math.log, series)))
-        return f"{statistics.geometric_mean(series):.3g}{space}×/÷{space}{spread:.3g}"
-    spread = statistics.stdev(series)
-    decimals = max(0, 1 - math.floor(math.log10(spread)))
-    return f"{statistics.mean(series):,.{decimals}f}{space}±{space}{spread:,.{decimals}f}"
+def data_sets(claim, measured):
+    """Return what a card shows: comparisons by data set, and where they were measured."""
+    found = {}
+    for profile, data_set in DATA_SETS.items():
+        if record := measured.get((profile, claim.id)):
+            where = f"{data_set} · {profile} profile · {record['run']['device']} · {record['run']['date']}"
+            found[where] = claims.comparisons_of(record)
+    return found
 
 
 def text(content):

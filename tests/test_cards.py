@@ -1,0 +1,127 @@
+"""Cards: numbers as they stand in the records, no formula that is false, and pictures that show them where they are."""
+
+import html
+
+import numpy as np
+import pytest
+import scipy.stats
+from bs4 import BeautifulSoup
+from hypothesis import assume, given
+from hypothesis import strategies as st
+
+from coursekit import cards, claims
+
+CLAIM = claims.Claim("gan-first", "gan", "a < b & c", "slide <1>", "only on some data")
+
+
+def said(text):
+    return text.replace("\N{NO-BREAK SPACE}", " ")
+
+
+@pytest.mark.parametrize(
+    ("series", "is_log", "written"),
+    [
+        ([0.84, 0.85, 0.86], False, "0.850 ± 0.010"),
+        ([0.0, 0.0, 0.0], False, "0"),
+        ([1234567, 1234567], False, "1,234,567"),
+        ([1000.0, 3000.0], False, "2,000 ± 1,414"),
+        ([10.0, 20.0, 40.0], True, "20 ×/÷ 2"),
+        ([7.0, 7.0], True, "7"),
+    ],
+)
+def test_a_series_is_written_to_the_digits_of_its_spread(series, is_log, written):
+    assert said(cards.mean(series, is_log)) == written
+
+
+@pytest.mark.parametrize(
+    ("comparison", "relation", "result"),
+    [
+        (claims.equal(within=0.01, a=[1, 1, 1], b=[1, 1, 1]), "a 1 = b 1 (within 0.01)", "holds"),
+        (claims.equal(a=[1, 1, 1], b=[1, 1, 1]), "a 1 = b 1", "holds"),
+        (claims.equal(a=[1, 1, 1], nothing=0), "a 1 ≠ 0", "fails"),
+        (claims.every(top_layer=[2], middle=1), "top layer 2 > middle 1", "holds"),
+        (claims.every(a=[1], b=[2]), "a 1, b 2", "fails"),
+        (claims.greater("accuracy", a=[2, 2, 2], b=1), "a 2 > b 1", "+1 holds; 99 %: +1 to +1 · 3 seeds"),
+        (claims.greater("accuracy", a=[1, 1, 1], b=2), "a 1 < b 2", "−1 reversed; 99 %: −1 to −1 · 3 seeds"),
+        (
+            claims.greater("accuracy", a=[1, 1, 1], b=1),
+            "a 1 ≈ b 1",
+            "+0 no difference that matters; 99 %: +0 to +0 · 3 seeds",
+        ),
+        (claims.same("accuracy", a=[1, 1, 1], b=1), "a 1 ≈ b 1", "+0 holds; 99 %: +0 to +0 · 3 seeds"),
+        (claims.same("accuracy", a=[1, 1, 1], b=2), "a 1 ≠ b 2", "−1 differs; 99 %: −1 to −1 · 3 seeds"),
+        (claims.greater("steps", a=[20, 20, 20], b=10), "a 20 > b 10", "× 2 holds; 99 %: × 2 to × 2 · 3 seeds"),
+        (
+            claims.greater("accuracy", a=[0.1, 0.3, 0.2], b=0.1),
+            "a 0.20 ± 0.10, b 0.1",
+            "+0.1 undecided; about 15 seeds would decide; 99 %: −0.47 to +0.67 · 3 seeds",
+        ),
+        (
+            claims.greater("accuracy", a=[-0.5, 0.5, 0], b=0),
+            "a 0.00 ± 0.50, b 0",
+            "+0 undecided; more than 1,000 seeds would decide; 99 %: −2.9 to +2.9 · 3 seeds",
+        ),
+    ],
+)
+def test_a_row_says_how_a_comparison_came_out(comparison, relation, result):
+    card = BeautifulSoup(cards.card(CLAIM, "confirmed", {"Digits": [comparison]}), "html.parser")
+    (row,) = card.select("tr")
+    assert said(row.th.get_text()) == relation == said(cards.relation(comparison))
+    assert (
+        said(row.select("td")[-1].get_text("; ").replace("; ", " ", 1 if comparison.quantity else 0)).replace("  ", " ")
+        == result
+    )
+
+
+pairs = st.lists(st.tuples(st.integers(1, 20), st.integers(1, 20)), min_size=3, max_size=5)
+
+
+@given(pairs, st.sampled_from(["accuracy", "steps"]))
+def test_no_formula_is_false(pairs, quantity):
+    first, second = (np.array(side) / 10 for side in zip(*pairs, strict=True))
+    mean = scipy.stats.gmean if quantity == "steps" else np.mean
+    experiment = claims.greater(quantity, a=first, b=second)
+    line = cards.relation(experiment)
+    assert (" > " in line) <= (mean(first) > mean(second)) and (" < " in line) <= (mean(first) < mean(second))
+    assert (" > " in line or " < " in line) == (experiment.outcome in ("holds", "reversed"))
+    assert (" = " in cards.relation(claims.equal(a=first, b=second))) == (first == second).all()
+    assert (" > " in cards.relation(claims.every(a=first, b=second))) == (first > second).all()
+
+
+@given(pairs, st.sampled_from(["accuracy", "steps"]))
+def test_a_picture_shows_the_numbers_where_they_are(pairs, quantity):
+    """On one scale, zero in the middle, the band as wide to both sides, and nothing outside of the picture."""
+    first, second = (np.array(side) / 10 for side in zip(*pairs, strict=True))
+    one = claims.greater(quantity, a=first, b=second)
+    assume(np.ptp(one.differences) > 0)
+    picture = BeautifulSoup(cards.card(CLAIM, "confirmed", {"Digits": [one]}), "html.parser").svg
+    dots = [float(dot["cx"]) for dot in picture.select("circle")]
+    low, high = (float(end) for end in picture.select_one(".interval")["d"][1:].replace(" 13H", " ").split())
+    left = float(picture.rect["x"])
+    right = left + float(picture.rect["width"])
+    scale = (cards.WIDTH / 2 - cards.MARGIN) / np.abs([*one.interval, *one.differences, 1.5 * one.quantity.band]).max()
+    wanted = [*one.differences, *one.interval, -one.quantity.band, one.quantity.band]
+    assert [*dots, low, high, left, right] == pytest.approx(cards.WIDTH / 2 + scale * np.array(wanted), abs=0.2)
+    assert min(*dots, low, left) >= 0 and max(*dots, high, right) <= cards.WIDTH
+
+
+def test_pictures_of_one_quantity_have_one_scale():
+    wide, narrow = (
+        claims.greater("accuracy", a=[0.5, 0.6, 0.7], b=0),
+        claims.greater("accuracy", a=[0.1, 0.2, 0.2], b=0),
+    )
+    card = BeautifulSoup(cards.card(CLAIM, "confirmed", {"Digits": [wide, narrow]}), "html.parser")
+    bands = [rectangle["width"] for rectangle in card.select("rect")]
+    assert bands[0] == bands[1]
+
+
+def test_a_card_escapes_what_it_quotes_and_says_what_a_data_set_decides():
+    refuted, confirmed = claims.every(a=[1], b=[2]), claims.every(a=[2], b=[1])
+    card = cards.card(CLAIM, "depends", {"Digits": [confirmed], "Photographs": [refuted, refuted]})
+    page = BeautifulSoup(card, "html.parser")
+    assert page.blockquote.get_text() == "a < b & c" and html.escape(CLAIM.lecture) in card
+    assert [stamp.get_text() for stamp in page.select(".verdict")] == ["depends", "confirmed", "refuted"]
+    assert len(page.select("tr")) == 2, "checks that came out alike are one row"
+    assert "only on some data" in page.get_text()
+    alone = BeautifulSoup(cards.card(CLAIM, "confirmed", {"Digits": [confirmed]}), "html.parser")
+    assert len(alone.select(".verdict")) == 1, "a data set that decides as the whole says so once"
