@@ -37,10 +37,11 @@ def card(claim, verdict, data_sets):
     >>> "confirmed" in card(claims.load()["transfer-sweep-n"], "confirmed", {"Digits": [claims.every(a=[2], b=[1])]})
     True
     """
+    statement = claim.statement[0].upper() + claim.statement[1:]
     return "\n".join(
         [
             '<div class="claim-card">',
-            f"<div class=claim-head><blockquote>{html.escape(claim.statement)}</blockquote>{stamp(verdict)}</div>",
+            f"<div class=claim-head><p class=statement>“{html.escape(statement)}”</p>{stamp(verdict)}</div>",
             f"<p>lecture: {html.escape(claim.lecture)} · <code>{claim.id}</code></p>",
             *(_data_set(title, comparisons, verdict) for title, comparisons in data_sets.items()),
             f"<p>{html.escape(claim.reason)}</p>" if claim.reason else "",
@@ -103,8 +104,9 @@ def relation(comparison):
 
 
 def _side(name, series, is_log):
-    """One side of a comparison; the series `nothing` only says that the other is compared with zero."""
-    return mean(series, is_log) if name == "nothing" else f"{name.replace('_', ' ')} {mean(series, is_log)}"
+    """One side of a comparison. A series of zeros called `nothing` only says what the other is compared with."""
+    written = mean(series, is_log)
+    return written if (name, written) == ("nothing", "0") else f"{name.replace('_', ' ')} {written}"
 
 
 def mean(series, is_log=False):
@@ -128,6 +130,8 @@ def mean(series, is_log=False):
         return f"{statistics.geometric_mean(series):.3g}{SPACE}×/÷{SPACE}{factor:.3g}"
     spread = statistics.stdev(series)
     decimals = max(0, 1 - math.floor(math.log10(spread)))
+    if decimals > 5:
+        return f"{statistics.mean(series):.2g}{SPACE}±{SPACE}{spread:.2g}"
     return f"{statistics.mean(series):,.{decimals}f}{SPACE}±{SPACE}{spread:,.{decimals}f}"
 
 

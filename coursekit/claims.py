@@ -90,7 +90,7 @@ class Quantity:
 
     @property
     def band(self):
-        """Float, the difference that matters on the scale: on the log scale, a logarithm."""
+        """Float, the smallest difference that matters, on the scale in which it is compared."""
         return float(np.log(self.matters)) if self.scale == "log" else self.matters
 
 
@@ -314,7 +314,8 @@ def same(quantity, **series):
     """The experiment that is to show no difference that matters between two named series.
 
     Args:
-        quantity, **series: as for ``greater``.
+        quantity: as for ``greater``.
+        **series: as for ``greater``.
 
     Returns:
         A ``Comparison``.

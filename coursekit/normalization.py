@@ -340,10 +340,10 @@ def small_alexnet(
     """
     input_shape, num_classes = require.images(input_shape, num_classes)
     require.choice("where", where, ("before", "after"))
-    filters = require.listed("filters", filters)
-    if len(filters) == 0 or not all(require.is_whole(number) and number > 0 for number in filters):
+    numbers = require.listed("filters", filters)
+    if len(numbers) == 0 or not all(require.is_whole(number) and number > 0 for number in numbers):
         raise ValueError(f"filters is {filters!r}; it must be whole numbers greater than 0, one for each convolution.")
-    filters = [int(number) for number in filters]
+    filters = [int(number) for number in numbers]
     kernel_size = require.whole("kernel_size", kernel_size)
     require.rate("dropout", dropout)
     all_layers = range(1, len(filters) + 1)

@@ -27,6 +27,7 @@ def said(text):
         ([1000.0, 3000.0], False, "2,000 ± 1,414"),
         ([10.0, 20.0, 40.0], True, "20 ×/÷ 2"),
         ([7.0, 7.0], True, "7"),
+        ([1e-7, 3e-7], False, "2e-07 ± 1.4e-07"),
     ],
 )
 def test_a_series_is_written_to_the_digits_of_its_spread(series, is_log, written):
@@ -39,6 +40,7 @@ def test_a_series_is_written_to_the_digits_of_its_spread(series, is_log, written
         (claims.equal(within=0.01, a=[1, 1, 1], b=[1, 1, 1]), "a 1 = b 1 (within 0.01)", "holds"),
         (claims.equal(a=[1, 1, 1], b=[1, 1, 1]), "a 1 = b 1", "holds"),
         (claims.equal(a=[1, 1, 1], nothing=0), "a 1 ≠ 0", "fails"),
+        (claims.every(batch_norm=[1], nothing=0.5), "batch norm 1 > nothing 0.5", "holds"),
         (claims.every(top_layer=[2], middle=1), "top layer 2 > middle 1", "holds"),
         (claims.every(a=[1], b=[2]), "a 1, b 2", "fails"),
         (claims.greater("accuracy", a=[2, 2, 2], b=1), "a 2 > b 1", "+1 holds; 99 %: +1 to +1 · 3 seeds"),
@@ -119,7 +121,7 @@ def test_a_card_escapes_what_it_quotes_and_says_what_a_data_set_decides():
     refuted, confirmed = claims.every(a=[1], b=[2]), claims.every(a=[2], b=[1])
     card = cards.card(CLAIM, "depends", {"Digits": [confirmed], "Photographs": [refuted, refuted]})
     page = BeautifulSoup(card, "html.parser")
-    assert page.blockquote.get_text() == "a < b & c" and html.escape(CLAIM.lecture) in card
+    assert page.select_one(".statement").get_text() == "“A < b & c”" and html.escape(CLAIM.lecture) in card
     assert [stamp.get_text() for stamp in page.select(".verdict")] == ["depends", "confirmed", "refuted"]
     assert len(page.select("tr")) == 2, "checks that came out alike are one row"
     assert "only on some data" in page.get_text()
