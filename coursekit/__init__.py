@@ -11,6 +11,7 @@ from coursekit.runtime import settings, setup
 
 __all__ = ["check", "settings", "setup"]
 _SUBMODULES = (
+    "cards",
     "claims",
     "cost",
     "data",
