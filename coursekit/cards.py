@@ -42,7 +42,8 @@ def card(claim, verdict, data_sets):
         [
             '<div class="claim-card">',
             f"<div class=claim-head><p class=statement>“{html.escape(statement)}”</p>{stamp(verdict)}</div>",
-            f"<p>lecture: {html.escape(claim.lecture)} · <code>{claim.id}</code></p>",
+            f"<p>lecture: {html.escape(claim.lecture)} · "
+            f'<a href="claims.html#{claim.id}"><code>{claim.id}</code></a></p>',
             *(_data_set(title, comparisons, verdict) for title, comparisons in data_sets.items()),
             f"<p>{html.escape(claim.reason)}</p>" if claim.reason else "",
             "</div>",

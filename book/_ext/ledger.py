@@ -1,10 +1,11 @@
 """The ledger of claims, from `claims.toml` and the records alone: no notebook runs, no Keras is imported.
 
-`{claims-ledger}` has a card for every claim, by chapter; `{claims-summary}` counts the verdicts, and
-`{claims-quantities}` says what experiments measure.
+`{claims-ledger}` has a card for every claim, by chapter, and so has the chapter where it is checked; `{claims-summary}`
+counts the verdicts, and `{claims-quantities}` says what experiments measure.
 """
 
 import json
+import re
 from collections import Counter
 from itertools import groupby
 from pathlib import Path
@@ -16,6 +17,8 @@ from sphinx.util.docutils import SphinxDirective
 
 from coursekit import cards, claims
 
+# What ``claims.check`` prints: verdict, id, statement.
+CHECKED = re.compile(rf"(?:{'|'.join(claims.VERDICTS)}) · ([\w-]+) · ")
 DATA_SETS = {"quick": "Digits", "full": "Photographs"}
 
 
@@ -52,8 +55,7 @@ class Ledger(ClaimsDirective):
         for claim in stated:
             # `[...](#transfer-sweep-n)` in any page leads here.
             self.env.get_domain("std").labels[claim.id] = (self.env.docname, claim.id, claim.statement)
-            card = cards.card(claim, headline(claim, measured), data_sets(claim, measured))
-            section += nodes.container("", nodes.raw("", card, format="html"), ids=[claim.id])
+            section += nodes.container("", card(claim, measured), ids=[claim.id])
         return section
 
 
@@ -90,6 +92,27 @@ class Summary(ClaimsDirective):
             if counts[verdict]
         ]
         return [nodes.bullet_list("", *items, classes=["claims-summary"])]
+
+
+def draw_cards(app, doctree):
+    """In a chapter, put a card in the place of the line that a check of a claim has printed."""
+    stated, measured = claims.load(), None
+    for block in list(doctree.findall(nodes.literal_block)):
+        lines = block.astext().splitlines()
+        checked = {number: match[1] for number, line in enumerate(lines) if (match := CHECKED.match(line))}
+        if "output" not in block["classes"] or not stated.keys() >= set(checked.values()) or not checked:
+            continue
+        measured = measured or claims.verify()
+        app.env.note_reread()
+        drawn = [card(stated[claim_id], measured) for claim_id in checked.values()]
+        left = [line for number, line in enumerate(lines) if number not in checked]
+        if left:
+            drawn.insert(0, nodes.literal_block("", "\n".join(left), **block.attributes))
+        block.replace_self(drawn)
+
+
+def card(claim, measured):
+    return nodes.raw("", cards.card(claim, headline(claim, measured), data_sets(claim, measured)), format="html")
 
 
 def headline(claim, measured):
@@ -139,4 +162,5 @@ def setup(app):
     app.add_directive("claims-ledger", Ledger)
     app.add_directive("claims-summary", Summary)
     app.add_directive("claims-quantities", Quantities)
+    app.connect("doctree-read", draw_cards)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
