@@ -5,6 +5,9 @@ import html
 from types import SimpleNamespace
 from urllib.parse import unquote, urlsplit
 
+import ledger
+import nbformat
+import notebooks
 import pytest
 import repository_address
 import yaml
@@ -117,6 +120,18 @@ def test_every_claim_is_on_the_page_with_its_numbers(site):
         if "claim" in on_file:
             for comparison in claims.comparisons_of(on_file):
                 assert html.escape(cards.relation(comparison)) in page, name
+
+
+@pytest.mark.parametrize("chapter", sorted((ROOT / "book").glob("0*.ipynb")), ids=lambda path: path.stem)
+def test_a_chapter_has_a_card_for_each_claim_that_it_checks(site, chapter):
+    """With the verdict of the line that the check has printed, and in its place."""
+    cells = notebooks.code_cells(nbformat.read(chapter, as_version=4))
+    printed = [output.text for cell in cells if notebooks.claims_in(cell) for output in cell.outputs]
+    lines = [line.split(" · ") for line in "".join(printed).splitlines()]
+    page = BeautifulSoup((site.html / f"{chapter.stem}.html").read_text("utf-8"), "html.parser")
+    drawn = [(card.select_one(".verdict").get_text(), card.a.get_text()) for card in page.select(".claim-card")]
+    assert drawn == [(verdict, claim_id) for verdict, claim_id, _ in lines] != []
+    assert not [block for block in page.select(".cell_output pre") if ledger.CHECKED.match(block.get_text())]
 
 
 def test_a_page_opened_from_the_disk_draws_maths_and_widgets(site, browser):
