@@ -27,7 +27,7 @@ run contradicts it clearly.
 """
 
 import tomllib
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cache, cached_property
 
 import numpy as np
@@ -59,7 +59,7 @@ class Claim:
         statement: str, in our words.
         lecture: str, the slide.
         reason: str, why the verdict is not simply *confirmed*, or does not hold everywhere; else empty.
-        seeds: dict from profile to how many seeds its experiments run over, or a list where these differ; empty
+        seeds: dict from profile to how many seeds its experiments run over, or a list where these differ; None
             for a claim of checks alone.
     """
 
@@ -68,7 +68,7 @@ class Claim:
     statement: str
     lecture: str
     reason: str = ""
-    seeds: dict = field(default_factory=dict)
+    seeds: dict | None = None
 
 
 @dataclass(frozen=True)
@@ -488,7 +488,7 @@ def verify():
 
 def _verify_seeds(claim, profile, record):
     ran = {len(one.differences) for one in comparisons_of(record) if one.quantity}
-    stated = set(np.ravel(claim.seeds.get(profile, [])).tolist())
+    stated = set(np.ravel((claim.seeds or {}).get(profile, [])).tolist())
     if ran != stated:
         raise ValueError(
             f"The {profile} record of {claim.id!r} has experiments over {sorted(ran)} seeds, and {STATEMENTS.name} "
