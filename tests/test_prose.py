@@ -58,8 +58,8 @@ def transfer():
     )
     yield (
         "The two lowest layers can stay frozen at no visible cost. With a thousand labels a class, networks whose "
-        "lowest layer is frozen even did better than those in which everything learns, in each of the six seeds, though "
-        "the interval still reaches zero. The upper layers have to learn.",
+        "lowest layer is frozen even did better than those in which everything learns, in each of the six seeds, "
+        "though the interval still reaches zero. The upper layers have to learn.",
         (tuned[-2:].mean(1) - test[1:3, -2:].mean(2) < 0.01).all()
         and full["labels"][-1] == 1000
         and (test[1, -1] > tuned[-1]).all()
@@ -77,8 +77,8 @@ def transfer():
     yield "By then, on digits, even a network from scratch cannot be told from the frozen one.", untold(frozen, scratch)
     digits = {name: (np.mean(of[:-1], axis=0), of[-1]) for name, of in quick["shallow"].items()}  # few labels, and many
     yield (
-        "The lowest layer on its coarse grid cannot be told from all the pixels. And reading all layers shows no gain over "
-        "reading the top one that these seeds could tell.",
+        "The lowest layer on its coarse grid cannot be told from all the pixels. And reading all layers shows no gain "
+        "over reading the top one that these seeds could tell.",
         all(map(untold, digits["layer 1"], digits["pixels"]))
         and all(map(untold, digits["all layers"], digits["layer 3"])),
     )
@@ -159,8 +159,8 @@ def normalization():
     )
     soon, late = (photographs["table"][name] for name in ("BN before, a third of the steps", "nothing"))
     yield (
-        "On photographs, where both have about the same test accuracy, which takes a third of the steps with batch norm, "
-        "its gap is the smaller one.",
+        "On photographs, where both have about the same test accuracy, which takes a third of the steps with batch "
+        "norm, its gap is the smaller one.",
         lead(soon["test"], late["test"]) == "undecided"
         and lead(np.subtract(late["train"], late["test"]), np.subtract(soon["train"], soon["test"])) == "holds",
     )
@@ -184,8 +184,8 @@ def gan():
     stages = [mean(of_seeds) for of_seeds in full["distance by stage"]]
     by_size = {int(size): of_seeds for size, of_seeds in full["distance by size"].items()}
     yield (
-        "The distance falls from stage to stage in all three runs, which they tell from chance for the first half of the "
-        "training only, and it stays far above that of real images",
+        "The distance falls from stage to stage in all three runs, which they tell from chance for the first half of "
+        "the training only, and it stays far above that of real images",
         (np.diff(full["distance by stage"], axis=0) < 0).all()
         and outcomes("gan-improves") == ["holds", "undecided"]
         and stages[-1] > 10 * full["distance of real images"],
@@ -289,8 +289,9 @@ def resnet():
         True,
     )
     yield (
-        f"the residual network of 56 layers ends with a loss of {net('residual 56', 'loss'):.2f} on average, the one of "
-        f"8 with {net('residual 8', 'loss'):.2f}, and neither by the loss nor on test images can the two be told apart",
+        f"the residual network of 56 layers ends with a loss of {net('residual 56', 'loss'):.2f} on average, the one "
+        f"of 8 with {net('residual 8', 'loss'):.2f}, and neither by the loss nor on test images can the two be told "
+        f"apart",
         outcomes("resnet-depth-helps", "quick") == ["holds", "undecided", "undecided"],
     )
     yield (
