@@ -1,4 +1,4 @@
-"""Cards: what came of a claim, as HTML, with each seed as a dot.
+"""Cards: what came of a claim, as HTML, with each seed as a dot, for notebooks and for the site.
 
 A dot is a seed's paired difference, the bar the 99 % interval of their mean, and the gray band holds the differences
 that do not matter.
@@ -6,12 +6,12 @@ that do not matter.
 
 import html
 import math
+import pathlib
 import statistics
 
 import numpy as np
 
-from coursekit import claims
-
+STYLE = pathlib.Path(__file__).parent / "assets" / "cards.css"
 WIDTH, HEIGHT, MARGIN = 240, 26, 6  # of a picture, in its own units
 SPACE, MINUS = "\N{NO-BREAK SPACE}", "\N{MINUS SIGN}"
 # How a row relates its two sides.
@@ -23,28 +23,33 @@ SIGNS = {
 }
 
 
-def card(claim, verdict, data_sets):
+def card(claim, verdict, data_sets, ledger=""):
     """Draw what came of a claim.
 
     Args:
         claim: ``claims.Claim``.
         verdict: str, the joint one.
-        data_sets: dict from a title to the list of ``claims.Comparison`` on that data set.
+        data_sets: dict from a title to the verdict on that data set and the list of ``claims.Comparison``.
+        ledger: str, the address of the ledger; without one, there is no link.
 
     Returns:
-        str, HTML.
+        str, HTML; its look is in ``STYLE``.
 
-    >>> "confirmed" in card(claims.load()["transfer-sweep-n"], "confirmed", {"Digits": [claims.every(a=[2], b=[1])]})
+    >>> from coursekit import claims
+    >>> digits = "confirmed", [claims.every(a=[2], b=[1])]
+    >>> "confirmed" in card(claims.load()["transfer-sweep-n"], "confirmed", {"Digits": digits})
     True
     """
+    name = f"<code>{claim.id}</code>"
+    if ledger:
+        name = f'<a href="{ledger}#{claim.id}">{name}</a>'
     statement = claim.statement[0].upper() + claim.statement[1:]
     return "\n".join(
         [
             '<div class="claim-card">',
             f"<div class=claim-head><p class=statement>“{html.escape(statement)}”</p>{stamp(verdict)}</div>",
-            f"<p>lecture: {html.escape(claim.lecture)} · "
-            f'<a href="claims.html#{claim.id}"><code>{claim.id}</code></a></p>',
-            *(_data_set(title, comparisons, verdict) for title, comparisons in data_sets.items()),
+            f"<p>lecture: {html.escape(claim.lecture)} · {name}</p>",
+            *(_data_set(title, own, comparisons, verdict) for title, (own, comparisons) in data_sets.items()),
             f"<p>{html.escape(claim.reason)}</p>" if claim.reason else "",
             "</div>",
         ]
@@ -55,7 +60,7 @@ def stamp(verdict):
     """Write a verdict in its color.
 
     Args:
-        verdict: str, one of ``claims.VERDICTS``.
+        verdict: str.
 
     Returns:
         str, HTML.
@@ -66,8 +71,7 @@ def stamp(verdict):
     return f'<strong class="verdict {verdict.replace(" ", "-")}">{verdict}</strong>'
 
 
-def _data_set(title, comparisons, joint):
-    own = claims.verdict_of(one.outcome for one in comparisons)
+def _data_set(title, own, comparisons, joint):
     said = f" {stamp(own)}" if own != joint else ""
     # One scale for all comparisons of a quantity, so that their pictures can be compared.
     reach = {}
@@ -95,6 +99,7 @@ def relation(comparison):
     Returns:
         str.
 
+    >>> from coursekit import claims
     >>> relation(claims.equal(within=0.1, channels=[3.0], lecture=3))
     'channels 3 = lecture 3 (within 0.1)'
     """
@@ -141,31 +146,13 @@ def _result(comparison):
         return f"<b>{comparison.outcome}</b>"
     low, high = (_difference(end, comparison.is_log) for end in comparison.interval)
     return (
-        f"<b>{_difference(comparison.effect, comparison.is_log)}</b> {outcome(comparison)}<br>"
+        f"<b>{_difference(comparison.effect, comparison.is_log)}</b> {comparison.in_words}<br>"
         f"<small>99 %: {low} to {high} · {len(comparison.differences)} seeds</small>"
     )
 
 
 def _difference(difference, is_log):
     return f"×{SPACE}{math.exp(difference):.3g}" if is_log else f"{difference:+.2g}".replace("-", MINUS)
-
-
-def outcome(comparison):
-    """Write the outcome of an experiment in words, and for an undecided one how many seeds would decide it.
-
-    Args:
-        comparison: ``claims.Comparison``.
-
-    Returns:
-        str.
-
-    >>> outcome(claims.greater("accuracy", frozen=[0.1, 0.3, 0.2], pixels=0.1))
-    'undecided; about 15 seeds would decide'
-    """
-    if comparison.outcome != "undecided":
-        return "no difference that matters" if comparison.outcome == "no difference" else comparison.outcome
-    needed = comparison.seeds_needed()
-    return f"undecided; {f'about {needed}' if needed else f'more than {claims.MOST_SEEDS:,}'} seeds would decide"
 
 
 def _picture(comparison, reach):

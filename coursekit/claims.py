@@ -33,10 +33,11 @@ from functools import cache, cached_property
 import numpy as np
 from scipy import special
 
-from coursekit import records, runtime
+from coursekit import cards, records, runtime
 
 STATEMENTS = records.FOLDER.parent / "claims.toml"
 VERDICTS = ("confirmed", "confirmed in part", "partly", "refuted in part", "refuted", "depends", "undecided")
+DATA_SETS = {"quick": "Digits", "full": "Photographs"}
 CONFIDENCE = 0.99
 FEWEST_SEEDS = 3
 DRIFT = 4.0  # standard errors
@@ -136,6 +137,16 @@ class Comparison:
     def outcome(self):
         """Str, ``"holds"``, one of ``REFUTING``, or ``"undecided"``."""
         return self._outcome()
+
+    @property
+    def in_words(self):
+        """Str, the outcome, and for an undecided one how many seeds would decide it."""
+        if self.outcome == "no difference":
+            return "no difference that matters"
+        if self.outcome != "undecided":
+            return self.outcome
+        needed = self.seeds_needed()
+        return f"undecided; {f'about {needed}' if needed else f'more than {MOST_SEEDS:,}'} seeds would decide"
 
     def outcome_beside(self, recorded):
         """Return the outcome, where the one on record stands until it is contradicted.
@@ -330,7 +341,7 @@ def same(quantity, **series):
 
 
 def check(claim_id, *comparisons, run=None):
-    """Judge a claim by its comparisons, print one line, and compare the numbers with the record.
+    """Judge a claim by its comparisons, print one line, compare the numbers with the record, and show a card.
 
     The verdict joins this run's with the other profile's record, unless this run contradicts its own profile's: then it
     speaks for itself. The line has no number, so that a replay can compare it as text. Where a number has left its
@@ -366,6 +377,32 @@ def check(claim_id, *comparisons, run=None):
     print(f"{verdict} · {claim_id} · {claim.statement}")
     for drift in drifts:
         print(f"drifted · {drift}")
+    if runtime.is_watched():
+        this_run = {"This run": (verdict_of(outcomes), comparisons)}
+        _display(cards.card(claim, verdict, this_run | data_sets(filter(None, elsewhere))))
+
+
+def data_sets(records_of_claim):
+    """Return what a card shows of records: the verdict and the comparisons of each, by what and where was measured.
+
+    Args:
+        records_of_claim: dicts, as ``records.read`` returns them.
+
+    Returns:
+        A dict from a title to a pair of verdict and list of ``Comparison``.
+
+    Raises:
+        ValueError: for a record of an unknown quantity.
+
+    >>> list(data_sets([records.read("gan-improves", "quick")]))[0].startswith("Digits · quick profile · ")
+    True
+    """
+    found = {}
+    for record in records_of_claim:
+        profile, device, date = (record["run"][name] for name in ("profile", "device", "date"))
+        title = f"{DATA_SETS[profile]} · {profile} profile · {device} · {date}"
+        found[title] = verdict_on_record(record), comparisons_of(record)
+    return found
 
 
 def verdict_of(outcomes):
@@ -549,6 +586,15 @@ def _pair(series, fewest):
     if length < fewest:
         raise ValueError(f"{' and '.join(series)} have {length} numbers; this comparison needs at least {fewest}.")
     return values
+
+
+def _display(card):
+    """Show a card where it can be seen, which is not in a terminal."""
+    from IPython import display, get_ipython
+
+    if get_ipython():
+        style = f"<style>{cards.STYLE.read_text('utf-8')}</style>"
+        display.display({"text/html": f"{style}\n{card}", "text/plain": ""}, raw=True)
 
 
 def _names(comparisons):

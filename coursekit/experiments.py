@@ -196,5 +196,4 @@ def bar(iterable=None, disable=False, **options):
     >>> list(bar(range(3)))
     [0, 1, 2]
     """
-    unwatched = "PYTEST_VERSION" in os.environ or "COURSEKIT_RECORD" in os.environ
-    return tqdm(iterable, leave=False, delay=2, disable=disable or unwatched, **options)
+    return tqdm(iterable, leave=False, delay=2, disable=disable or not runtime.is_watched(), **options)

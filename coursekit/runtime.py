@@ -168,6 +168,18 @@ def _device(backend):
     return f"CPU ({cores} core{'s' if cores > 1 else ''})"
 
 
+def is_watched():
+    """Return whether somebody watches, and not only what a notebook prints is kept, or compared with what it printed.
+
+    Returns:
+        Bool.
+
+    >>> is_watched()  # this example is run by a test
+    False
+    """
+    return "PYTEST_VERSION" not in os.environ and "COURSEKIT_RECORD" not in os.environ
+
+
 @contextlib.contextmanager
 def silent_stderr():
     """Send file descriptor 2 to nowhere: TensorFlow's C++ start-up logs ignore both Python and the environment."""

@@ -66,7 +66,7 @@ def test_a_series_is_written_to_the_digits_of_its_spread(series, is_log, written
     ],
 )
 def test_a_row_says_how_a_comparison_came_out(comparison, relation, result):
-    card = BeautifulSoup(cards.card(CLAIM, "confirmed", {"Digits": [comparison]}), "html.parser")
+    card = BeautifulSoup(cards.card(CLAIM, "confirmed", {"Digits": ("confirmed", [comparison])}), "html.parser")
     (row,) = card.select("tr")
     assert said(row.th.get_text()) == relation == said(cards.relation(comparison))
     assert (
@@ -96,7 +96,7 @@ def test_a_picture_shows_the_numbers_where_they_are(pairs, quantity):
     first, second = (np.array(side) / 10 for side in zip(*pairs, strict=True))
     one = claims.greater(quantity, a=first, b=second)
     assume(np.ptp(one.differences) > 0)
-    picture = BeautifulSoup(cards.card(CLAIM, "confirmed", {"Digits": [one]}), "html.parser").svg
+    picture = BeautifulSoup(cards.card(CLAIM, "confirmed", {"Digits": ("confirmed", [one])}), "html.parser").svg
     dots = [float(dot["cx"]) for dot in picture.select("circle")]
     low, high = (float(end) for end in picture.select_one(".interval")["d"][1:].replace(" 13H", " ").split())
     left = float(picture.rect["x"])
@@ -112,18 +112,29 @@ def test_pictures_of_one_quantity_have_one_scale():
         claims.greater("accuracy", a=[0.5, 0.6, 0.7], b=0),
         claims.greater("accuracy", a=[0.1, 0.2, 0.2], b=0),
     )
-    card = BeautifulSoup(cards.card(CLAIM, "confirmed", {"Digits": [wide, narrow]}), "html.parser")
+    card = BeautifulSoup(cards.card(CLAIM, "confirmed", {"Digits": ("confirmed", [wide, narrow])}), "html.parser")
     bands = [rectangle["width"] for rectangle in card.select("rect")]
     assert bands[0] == bands[1]
 
 
+def test_a_card_leads_to_the_ledger_where_there_is_one():
+    digits = {"Digits": ("confirmed", [claims.every(a=[2], b=[1])])}
+    pages = [
+        BeautifulSoup(cards.card(CLAIM, "confirmed", digits, *ledger), "html.parser") for ledger in ((), ("l.html",))
+    ]
+    assert pages[0].a is None and pages[0].code.get_text() == CLAIM.id
+    assert pages[1].a["href"] == f"l.html#{CLAIM.id}"
+
+
 def test_a_card_escapes_what_it_quotes_and_says_what_a_data_set_decides():
     refuted, confirmed = claims.every(a=[1], b=[2]), claims.every(a=[2], b=[1])
-    card = cards.card(CLAIM, "depends", {"Digits": [confirmed], "Photographs": [refuted, refuted]})
+    card = cards.card(
+        CLAIM, "depends", {"Digits": ("confirmed", [confirmed]), "Photographs": ("refuted", [refuted, refuted])}
+    )
     page = BeautifulSoup(card, "html.parser")
     assert page.select_one(".statement").get_text() == "“A < b & c”" and html.escape(CLAIM.lecture) in card
     assert [stamp.get_text() for stamp in page.select(".verdict")] == ["depends", "confirmed", "refuted"]
     assert len(page.select("tr")) == 2, "checks that came out alike are one row"
     assert "only on some data" in page.get_text()
-    alone = BeautifulSoup(cards.card(CLAIM, "confirmed", {"Digits": [confirmed]}), "html.parser")
+    alone = BeautifulSoup(cards.card(CLAIM, "confirmed", {"Digits": ("confirmed", [confirmed])}), "html.parser")
     assert len(alone.select(".verdict")) == 1, "a data set that decides as the whole says so once"

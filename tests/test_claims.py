@@ -5,6 +5,7 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
+from bs4 import BeautifulSoup
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from scipy import stats
@@ -417,6 +418,24 @@ def test_numbers_of_another_run_are_filed_there(course, monkeypatch, capsys):
     first, second, *_ = capsys.readouterr().out.splitlines()
     assert first == "refuted · gan-first · the first statement"
     assert second == "drifted · the verdict is refuted now, confirmed on record."
+
+
+def test_who_watches_sees_a_card_of_this_run_and_of_the_other_data_set(course, monkeypatch, capsys):
+    monkeypatch.setenv("COURSEKIT_PROFILE", "full")
+    claims.check("gan-first", OUTCOMES["reversed"]())
+    monkeypatch.delenv("COURSEKIT_PROFILE")
+    monkeypatch.delenv("COURSEKIT_RECORD")
+    shown = []
+    monkeypatch.setattr(claims, "_display", shown.append)
+    claims.check("gan-first", OUTCOMES["holds"]())
+    assert shown == [], "in a replay, nothing is shown that would be compared"
+    monkeypatch.delenv("PYTEST_VERSION")
+    claims.check("gan-first", OUTCOMES["holds"]())
+    (card,) = (BeautifulSoup(card, "html.parser") for card in shown)
+    titles = [title.get_text() for title in card.select(".data-set")]
+    assert titles[0] == "This run confirmed" and titles[1].startswith("Photographs · full profile · ")
+    assert card.select_one(".verdict").get_text() == "depends"
+    assert capsys.readouterr().out.splitlines()[-1] == "depends · gan-first · the first statement"
 
 
 # Drift

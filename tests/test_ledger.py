@@ -6,29 +6,8 @@ import shutil
 import subprocess
 import sys
 
-import ledger
 import pytest
 from conftest import ROOT
-
-from coursekit import claims
-
-
-def test_a_claim_is_shown_on_every_data_set_that_it_was_measured_on():
-    record = {"comparisons": [{"relation": "equal", "values": {"a": [1], "b": [1]}}]}
-    measured = {
-        ("quick", "a-claim"): record | {"run": {"device": "CPU", "date": "2026-01-01"}},
-        ("full", "a-claim"): record | {"run": {"device": "H200", "date": "2026-01-02"}},
-        ("full", "another"): record | {"run": {"device": "H200", "date": "2026-01-02"}},
-    }
-    shown = {
-        claim_id: list(ledger.data_sets(claims.Claim(claim_id, "gan", "", ""), measured))
-        for claim_id in ("a-claim", "another")
-    }
-    assert shown["a-claim"] == [
-        "Digits · quick profile · CPU · 2026-01-01",
-        "Photographs · full profile · H200 · 2026-01-02",
-    ]
-    assert shown["another"] == ["Photographs · full profile · H200 · 2026-01-02"]
 
 
 @pytest.mark.site

@@ -16,10 +16,10 @@ from sphinx.errors import SphinxError
 from sphinx.util.docutils import SphinxDirective
 
 from coursekit import cards, claims
+from coursekit.runtime import PROFILES
 
 # What ``claims.check`` prints: verdict, id, statement.
 CHECKED = re.compile(rf"(?:{'|'.join(claims.VERDICTS)}) · ([\w-]+) · ")
-DATA_SETS = {"quick": "Digits", "full": "Photographs"}
 
 
 class LedgerError(SphinxError):
@@ -112,7 +112,9 @@ def draw_cards(app, doctree):
 
 
 def card(claim, measured):
-    return nodes.raw("", cards.card(claim, headline(claim, measured), data_sets(claim, measured)), format="html")
+    of_claim = [measured[profile, claim.id] for profile in PROFILES if (profile, claim.id) in measured]
+    drawn = cards.card(claim, headline(claim, measured), claims.data_sets(of_claim), "claims.html")
+    return nodes.raw("", drawn, format="html")
 
 
 def headline(claim, measured):
@@ -128,16 +130,6 @@ def chapter_page(folder, topic):
         raise LedgerError(f"There are claims of {topic!r}, but no chapter whose name begins with it.")
     first = json.loads(found[0].read_text("utf-8"))["cells"][0]["source"]
     return found[0].stem, "".join(first).partition("\n")[0].lstrip("# ")
-
-
-def data_sets(claim, measured):
-    """Return what a card shows: comparisons by data set, and where they were measured."""
-    found = {}
-    for profile, data_set in DATA_SETS.items():
-        if record := measured.get((profile, claim.id)):
-            where = f"{data_set} · {profile} profile · {record['run']['device']} · {record['run']['date']}"
-            found[where] = claims.comparisons_of(record)
-    return found
 
 
 def text(content):
@@ -163,4 +155,6 @@ def setup(app):
     app.add_directive("claims-summary", Summary)
     app.add_directive("claims-quantities", Quantities)
     app.connect("doctree-read", draw_cards)
+    app.connect("config-inited", lambda app, config: config.html_static_path.append(str(cards.STYLE)))
+    app.add_css_file(cards.STYLE.name)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
