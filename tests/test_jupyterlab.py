@@ -1,7 +1,8 @@
-"""The widgets in a real JupyterLab: the panel trains with Keras, is stopped, and the quiz is a live widget."""
+"""In a real JupyterLab: the panel trains and is stopped, the quiz is a live widget, and a card has its style."""
 
 import json
 import os
+import re
 import subprocess
 import sys
 import threading
@@ -36,11 +37,18 @@ YourTurn(run, draw, epochs=(1, 3, 2_000), learning_rate=(0.001, 0.01))
 """
 
 
+CARD = """
+from coursekit import claims, records
+
+claims.check("gan-no-copies", *claims.comparisons_of(records.read("gan-no-copies", "quick")))
+"""
+
+
 @pytest.fixture(scope="module")
 def lab(tmp_path_factory):
     """Address of a JupyterLab that knows no password, no settings of ours, and one notebook."""
     home = tmp_path_factory.mktemp("lab")
-    cells = [nbformat.v4.new_code_cell(source) for source in (PANEL, 'Quiz("transfer-batchnorm-trap")')]
+    cells = [nbformat.v4.new_code_cell(source) for source in (PANEL, 'Quiz("transfer-batchnorm-trap")', CARD)]
     kernel = {"kernelspec": {"name": "python3", "display_name": "Python 3"}}
     nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata=kernel), home / "chapter.ipynb")
     notifications = home / "settings" / "@jupyterlab" / "apputils-extension" / "notification.jupyterlab-settings"
@@ -48,6 +56,7 @@ def lab(tmp_path_factory):
     notifications.write_text(json.dumps({"fetchNews": "false", "checkForUpdates": False}))
     folders = ("JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "JUPYTER_RUNTIME_DIR", "IPYTHONDIR")
     environment = os.environ | {name: str(home / name) for name in folders} | {"PYTHONPATH": str(ROOT)}
+    environment.pop("PYTEST_VERSION")  # since somebody watches
     environment |= {f"JUPYTERLAB_{name.upper()}_DIR": str(home / name) for name in ("settings", "workspaces")}
     options = ("--no-browser", "--allow-root", "--ip=127.0.0.1", "--port=0", "--IdentityProvider.token=")
     command = [sys.executable, "-m", "jupyterlab", *options, f"--ServerApp.root_dir={home}"]
@@ -84,6 +93,13 @@ def test_panel_and_quiz_work_in_jupyterlab(lab, browser):
     stop.press("Enter")
     expect(page.get_by_text("nothing was drawn")).to_be_visible(timeout=30_000)
     expect(run).to_be_enabled()
+
+    # What was measured stands in a card, with its own style and the record of the photographs.
+    card = page.locator(".claim-card")
+    expect(card.locator(".verdict").first).to_have_css("border-top-left-radius", re.compile("^1[0-9]"))
+    expect(card.get_by_text("This run")).to_be_visible()
+    expect(card.get_by_text("Photographs · full profile")).to_be_visible()
+    expect(card.locator("circle")).to_have_count(5 + 3)
 
     # The quiz is the live widget, not its HTML; JupyterLab leaves it the arrow keys.
     page.get_by_role("radio").first.focus()
