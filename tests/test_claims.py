@@ -12,6 +12,8 @@ from scipy import stats
 
 from coursekit import claims, records
 
+pytestmark = pytest.mark.only_on("tensorflow")  # no backend computes here
+
 STATEMENTS = """
 [quantities.accuracy]
 what = "share of images"
