@@ -367,19 +367,19 @@ def check(claim_id, *comparisons, run=None):
     outcomes = [one.outcome for one in comparisons]
     if _names(recorded) == _names(comparisons):
         outcomes = [now.outcome_beside(then) for now, then in zip(comparisons, recorded, strict=True)]
-    verdict = verdict_of(outcomes)
+    here, before = verdict_of(outcomes), verdict_of(one.outcome for one in recorded)
+    others = data_sets(filter(None, elsewhere))
     drifts = list(_drifts(comparisons, recorded))
-    before = verdict_of(one.outcome for one in recorded)
-    if verdict == before:
-        verdict = joint_verdict([verdict, *map(verdict_on_record, filter(None, elsewhere))])
+    if here == before:
+        verdict = joint_verdict([here, *(there for there, _ in others.values())])
     else:
-        drifts.insert(0, f"the verdict is {verdict} now, {before} on record.")
+        verdict = here
+        drifts.insert(0, f"the verdict is {here} now, {before} on record.")
     print(f"{verdict} · {claim_id} · {claim.statement}")
     for drift in drifts:
         print(f"drifted · {drift}")
     if runtime.is_watched():
-        this_run = {"This run": (verdict_of(outcomes), comparisons)}
-        _display(cards.card(claim, verdict, this_run | data_sets(filter(None, elsewhere))))
+        _display(cards.card(claim, verdict, {"This run": (here, comparisons)} | others))
 
 
 def data_sets(records_of_claim):

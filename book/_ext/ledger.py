@@ -27,14 +27,19 @@ class LedgerError(SphinxError):
 
 
 class ClaimsDirective(SphinxDirective):
-    """Base of both: reads claims and records, in every build, since the page's own date says nothing of theirs."""
+    """Base of all three: reads claims and records, in every build, since the page's own date says nothing of theirs."""
 
     def read(self):
-        self.env.note_reread()
-        try:
-            return claims.load(), claims.verify()
-        except ValueError as error:
-            raise LedgerError(str(error)) from None
+        return read(self.env)
+
+
+def read(environment):
+    """Return claims and records, for a page that is to be read in every build."""
+    environment.note_reread()
+    try:
+        return claims.load(), claims.verify()
+    except ValueError as error:
+        raise LedgerError(str(error)) from None
 
 
 class Ledger(ClaimsDirective):
@@ -59,20 +64,17 @@ class Ledger(ClaimsDirective):
         return section
 
 
-class Quantities(SphinxDirective):
+class Quantities(ClaimsDirective):
     """What experiments measure, and which difference matters."""
 
     def run(self):
-        self.env.note_reread()
-        rows = [
-            (f"quantity-{name}", [[nodes.paragraph("", name)], *([nodes.paragraph("", text)] for text in texts)])
-            for name, *texts in map(self.texts, claims.quantities().values())
-        ]
+        self.read()
+        rows = []
+        for name, quantity in claims.quantities().items():
+            matters = f"a factor of {quantity.matters:g}" if quantity.scale == "log" else f"{quantity.matters:g}"
+            cells = [[nodes.paragraph("", text)] for text in (name, quantity.what, matters)]
+            rows.append((f"quantity-{name}", cells))
         return [table(("Quantity", "What it is", "What matters"), rows, classes=["quantities"])]
-
-    def texts(self, quantity):
-        matters = f"a factor of {quantity.matters:g}" if quantity.scale == "log" else f"{quantity.matters:g}"
-        return quantity.name, quantity.what, matters
 
 
 class Summary(ClaimsDirective):
@@ -96,14 +98,12 @@ class Summary(ClaimsDirective):
 
 def draw_cards(app, doctree):
     """In a chapter, put a card in the place of the line that a check of a claim has printed."""
-    stated, measured = claims.load(), None
     for block in list(doctree.findall(nodes.literal_block)):
         lines = block.astext().splitlines()
         checked = {number: match[1] for number, line in enumerate(lines) if (match := CHECKED.match(line))}
-        if "output" not in block["classes"] or not stated.keys() >= set(checked.values()) or not checked:
+        if "output" not in block["classes"] or not checked:
             continue
-        measured = measured or claims.verify()
-        app.env.note_reread()
+        stated, measured = read(app.env)
         drawn = [card(stated[claim_id], measured) for claim_id in checked.values()]
         left = [line for number, line in enumerate(lines) if number not in checked]
         if left:
