@@ -1,163 +1,435 @@
-"""Experiments: a run for every combination of choices and every seed, made now, resumed, or read from the record."""
+"""Experiments: one run for every combination of choices and every seed, as a tidy table with one row a run.
 
+A sweep that takes too long for every replay is recorded: its finished runs are lines of a file, and each line says, by
+a fingerprint, of which experiment it is. Whoever changes the experiment gets runs of their own.
+"""
+
+import ast
+import concurrent.futures
+import datetime
+import functools
+import hashlib
+import inspect
 import itertools
 import json
 import os
 import pathlib
+import sys
+import textwrap
+import types
 
 import numpy as np
+import pandas as pd
+import tqdm
+import tqdm.auto
 from scipy import special
-from tqdm.auto import tqdm
 
 from coursekit import records, require, runtime
 
+# A run made again is a new draw where every seed takes another course on another processor: it may be as far from the
+# others as chance allows once in so many numbers.
+ONCE_IN = 10_000
 
-def sweep(run, *choices, seeds, name):
+
+def sweep(run, *, seeds, name, again=None, executor=None, **choices):
     """Run an experiment for every combination of choices and every seed, with a progress bar.
 
-    Where the environment variable ``COURSEKIT_RESUME`` names a folder, every result is kept there as it comes, and an
-    interrupted sweep of that ``name`` goes on where it stopped. Empty the folder whenever code or settings change.
+    Where ``again`` is given, the sweep is a recorded one. Runs on record are read instead of made, unless the
+    experiment is another one by now: the source of ``run`` and of what it calls in the same notebook, and the values
+    that these name, settings for instance. Some of them are made again, to see whether the record still holds.
+
+    Where the environment variable ``COURSEKIT_RESUME`` names a folder, every finished run is kept there as it comes,
+    and an interrupted sweep of that ``name`` goes on where it stopped.
 
     Args:
-        run: function of one value from each of ``choices``, then ``seed=``, to a dict of numbers.
-        *choices: iterables.
+        run: function of one value of each choice, and of ``seed``, all by name, to a dict of numbers.
         seeds: ints.
-        name: str, the label of the bar, and of what is kept.
+        name: str, of the record, and the label of the bar.
+        again: dict from choice to value: of the runs with these, those with the first seed are made again; ``{}`` for
+            one of each combination, None for a sweep that is not recorded.
+        executor: ``concurrent.futures.Executor`` that makes the runs, such as a Dask client's; by default this thread.
+        **choices: iterables of numbers or text.
 
     Returns:
-        A dict from the combination (a tuple, or the value itself where there is one iterable) to a dict from the
-        number's name to float64 (seeds,).
+        A pandas table: one row a run, in order; one column for each choice, ``seed``, and each number.
 
     Raises:
-        ValueError: where a number's name is no string, runs return different names, or two combinations are equal.
+        ValueError: where a run returns no dict of numbers, or another one than the others; for a choice that is neither
+            number nor text, or given twice; in a replay, where runs are not on record, or the record does not hold.
 
-    >>> sweep(lambda n, seed: {"square": n**2 + seed}, (2, 3), seeds=range(3), name="squares")[3]["square"]
-    array([ 9., 10., 11.])
+    >>> sweep(lambda n, seed: {"square": n**2 + seed}, n=(2, 3), seeds=range(2), name="squares")
+       n  seed  square
+    0  2     0     4.0
+    1  2     1     5.0
+    2  3     0     9.0
+    3  3     1    10.0
     """
-    kept = _Results(name)
-    results = {}
-    seeds = require.listed("seeds", seeds)
-    combinations = list(itertools.product(*choices))
-    twice = [one for one in combinations if combinations.count(one) > 1]
-    if twice:  # their runs would pass for those of more seeds
-        raise ValueError(f"The choices {twice[0]!r} and {twice[1]!r} are equal; name every combination once.")
-    jobs = [(*combination, seed) for combination, seed in itertools.product(combinations, seeds)]
-    for *combination, seed in bar(jobs, desc=name, unit="run"):
-        numbers = kept.get([*combination, seed], lambda: run(*combination, seed=seed))  # noqa: B023 (called at once)
-        key = combination[0] if len(choices) == 1 else tuple(combination)
-        of_key = results.setdefault(key, [])
-        if of_key and of_key[0].keys() != numbers.keys():
-            raise ValueError(f"Runs of {key!r} return {[*of_key[0]]} and {[*numbers]}; return the same names.")
-        of_key.append(numbers)
-    return {
-        key: {number: np.array([one[number] for one in of_seeds], "float64") for number in of_seeds[0]}
-        for key, of_seeds in results.items()
-    }
+    jobs = _jobs(choices, require.listed("seeds", seeds))
+    kept = _Kept(run, name, jobs, recorded=again is not None)
+    missing = [job for job in jobs if job not in kept]
+    if again is not None and missing and "PYTEST_VERSION" in os.environ:
+        raise ValueError(
+            f"Of the experiment {name} as it is now, {len(missing)} of {len(jobs)} runs are not on record, "
+            f"{missing[0]} among them; make notebooks makes them."
+        )
+    for job, numbers in _made(run, missing, executor, name):
+        kept.add(job, numbers)
+    table = _table([(job, kept[job]) for job in jobs], name)
+    if again is not None:
+        kept.forget_other_choices()
+        _make_again(run, name, again, table, jobs, missing)
+    return table
 
 
-def recorded_sweep(run, *choices, seeds, name, again):
-    """A sweep that takes too long for every replay: read from the record ``name``, but for a few runs made again.
-
-    Prints one line, and another for every number that is further from the recorded mean than chance allows.
-
-    Where ``COURSEKIT_SWEEPS`` is set, the whole sweep runs, as it has to for whoever changes the experiment, and
-    ``make notebooks`` records it.
+def best(runs, choice, *, by, of=()):
+    """Return the runs with the value of a choice that is best in the mean over seeds.
 
     Args:
-        run, seeds: as for ``sweep``.
-        *choices: as for ``sweep``.
-        name: str, of the record.
-        again: a list of combinations, each as it is a key of the result. Their runs with the first seed are made again
-            and take the place of the recorded ones.
+        runs: table, as ``sweep`` returns it.
+        choice: str, the choice to make, such as a learning rate.
+        by: str, the number that is to be large, of validation images for instance.
+        of: str, or a list of them: the choices that each get a best value of their own.
 
     Returns:
-        As ``sweep`` does.
+        A table with the rows of the best. Where one run of a value has diverged, that value is not the best.
 
     Raises:
-        ValueError: where the record lacks a combination, has other seeds, or other numbers than a run.
+        ValueError: for a column that the table lacks, or where every value has diverged.
+
+    >>> def accuracy(rate, seed):
+    ...     return {"accuracy": 1 - abs(rate - 0.3)}
+    >>> runs = sweep(accuracy, rate=(0.1, 0.3, 1.0), seeds=range(2), name="rates")
+    >>> best(runs, "rate", by="accuracy").rate.unique()
+    array([0.3])
     """
-    if os.environ.get("COURSEKIT_SWEEPS"):
-        results = sweep(run, *choices, seeds=seeds, name=name)
-        kept = [[_name(key), numbers] for key, numbers in results.items()]
-        records.write(name, {"seeds": list(seeds), "results": kept})
-    else:
-        results = _recorded(name, choices, seeds, again)
+    of = [of] if isinstance(of, str) else list(of)
+    _require_columns(runs, [choice, by, *of])
+    means = runs.groupby([*of, choice], sort=False)[by].agg(lambda values: values.mean(skipna=False))
+    means = means.dropna().sort_values(ascending=False, kind="stable").reset_index()
+    winners = means.drop_duplicates(of) if of else means.head(1)
+    if len(winners) < (len(runs[of].drop_duplicates()) if of else 1):
+        raise ValueError(f"Of some runs, {by} is not a number at any {choice}; all of them have diverged.")
+    return runs.merge(winners[[*of, choice]])
+
+
+def by_seed(runs, number, **chosen):
+    """Return one number of one experiment by seed.
+
+    Args:
+        runs: table, as ``sweep`` returns it.
+        number: str, which.
+        **chosen: the values that choose one run a seed.
+
+    Returns:
+        float64 (seeds,), or (seeds, ...) for a number that is a list, in order of the seeds.
+
+    Raises:
+        ValueError: for a column that the table lacks, no run, or several runs of one seed, which would pass for
+            independent ones.
+
+    >>> by_seed(sweep(lambda n, seed: {"sum": n + seed}, n=(2, 3), seeds=range(3), name="sums"), "sum", n=3)
+    array([3., 4., 5.])
+    """
+    _require_columns(runs, [number, *chosen])
+    wanted = _where(runs, chosen).sort_values("seed")
+    if wanted.empty:
+        raise ValueError(f"There is no run with {chosen}.")
+    if wanted.seed.duplicated().any():
+        raise ValueError(f"There are several runs with {chosen} and one seed; say which, by further choices.")
+    return np.array(wanted[number].tolist(), "float64")
+
+
+def recorded(name, profile=None):
+    """Return the runs on record, without making any.
+
+    Args:
+        name: str, of the sweep.
+        profile: ``"quick"`` or ``"full"``; this session's by default.
+
+    Returns:
+        A table, as ``sweep`` returns it.
+
+    Raises:
+        ValueError: where there are none.
+
+    >>> sorted(recorded("transfer-scratch").columns)[-3:]
+    ['test', 'train', 'validation']
+    """
+    lines = records.read_runs(records.runs_path(name, profile))
+    if not lines:
+        raise ValueError(f"There are no {profile or runtime.profile()} runs of {name} on record.")
+    return _table([(line["choices"] | {"seed": line["seed"]}, line["numbers"]) for line in lines], name)
+
+
+def _jobs(choices, seeds):
+    """Every combination of choices, with every seed, as the arguments of a run."""
+    values = {choice: [_plain(value) for value in require.listed(choice, of)] for choice, of in choices.items()}
+    for choice, of in values.items():
+        for value in of:
+            if not isinstance(value, (str, int, float)):
+                raise ValueError(f"{choice} is {value!r}; a choice is a number or text, which names something else.")
+            if of.count(value) > 1:  # its runs would pass for those of more seeds
+                raise ValueError(f"{choice} has {value!r} more than once.")
+    combinations = itertools.product(*values.values(), map(_plain, seeds))
+    return [dict(zip([*values, "seed"], combination, strict=True)) for combination in combinations]
+
+
+def _made(run, jobs, executor, name):
+    """Make runs, and yield each with its arguments as it comes, behind a bar that says how long the rest takes."""
+    with bar(total=len(jobs), desc=name, unit="run") as shown:
+        if executor is None:
+            for job in jobs:
+                yield job, run(**job)
+                shown.update()
+            return
+        made = {executor.submit(run, **job): job for job in jobs}
+        try:
+            for future in concurrent.futures.as_completed(made):
+                yield made[future], future.result()
+                shown.update()
+        finally:
+            for future in made:
+                future.cancel()
+
+
+def _table(runs, name):
+    names = runs[0][1].keys() if runs else ()
+    for job, numbers in runs:
+        if numbers.keys() != names:
+            raise ValueError(f"Runs of {name} return {[*names]}, and {job} {[*numbers]}; return the same names.")
+        if twice := job.keys() & names:
+            raise ValueError(f"Runs of {name} return {min(twice)!r}, which is a choice; give it another name.")
+    return pd.DataFrame(
+        [job | {number: _diverged(value) for number, value in numbers.items()} for job, numbers in runs]
+    )
+
+
+def _make_again(run, name, again, table, jobs, just_made):
+    """Make some recorded runs once more and say, or in a replay insist, that they are what is on record."""
+    first = jobs[0]["seed"] if jobs else None
+    chosen = [job for job in jobs if job["seed"] == first and again.items() <= job.items()]
+    if again and not chosen:
+        raise ValueError(f"Of {name}, {again} is to be made again, and no run has it.")
     drifts = []
-    for key in again:
-        numbers = run(*(key if len(choices) > 1 else [key]), seed=seeds[0])
-        if numbers.keys() != results[key].keys():
-            raise ValueError(
-                f"The record of {name} has other numbers than a run; set COURSEKIT_SWEEPS=1 to make all runs."
-            )
-        for number, value in numbers.items():
-            recorded = results[key][number]
-            # Where every seed takes another course on another processor, a run made again is a new draw: it may be as
-            # far from a few others as chance allows once in 10,000 numbers.
-            deviations = special.stdtrit(len(recorded) - 1, 1 - 0.5e-4) * np.sqrt(1 + 1 / len(recorded))
-            width = deviations * recorded.std(ddof=1)
-            if not abs(value - recorded.mean()) <= max(width, 1e-3 * abs(recorded.mean())):  # NaN, too
-                drifts.append(
-                    f"{name}, {key}, {number}: {value:.3g} now, {recorded.mean():.3g} ± {width:.2g} on record."
-                )
-            recorded[0] = value
-    total = len(results) * len(seeds)
-    print(f"recorded · {total} runs, of which {len(again)} were made again")
+    for job in chosen:
+        if job not in just_made:
+            runs = _where(table, _choices(job))
+            drifts.extend(f"{name}, {job}, {drift}" for drift in _drifts(_numbers(run(**job)), runs))
+    if drifts and not runtime.is_watched():
+        raise ValueError(f"The record of {drifts[0]} Where that is right, delete the record and run make notebooks.")
+    if just_made and runtime.is_watched():
+        print(f"made now · {len(just_made)} of {len(jobs)} runs, which are not on record")
+    else:
+        print(f"recorded · {len(jobs)} runs, of which {len(chosen)} were made again")
     for drift in drifts:
         print(f"drifted · {drift}")
-    return results
 
 
-def _recorded(name, choices, seeds, again):
-    record = records.read(name) or {"seeds": list(seeds), "results": []}
-    by_key = dict(record["results"])
-    wanted = list(itertools.product(*choices)) if len(choices) > 1 else list(choices[0])
-    missing = [key for key in (*wanted, *again) if _name(key) not in by_key]
-    if missing or record["seeds"] != list(seeds):
-        lacks = f"{missing[0]!r}" if missing else f"seeds {list(seeds)}"
-        raise ValueError(
-            f"The record of {name} lacks {lacks}; set COURSEKIT_SWEEPS=1 to make all runs, which takes long."
-        )
-    return {
-        key: {number: np.array(values, "float64") for number, values in by_key[_name(key)].items()} for key in wanted
-    }
+def _drifts(numbers, on_record):
+    """Yield a sentence for every number that is further from the recorded runs' mean than chance allows."""
+    count = len(on_record)
+    if count < 2:
+        return  # nobody knows what chance allows
+    # A new draw against the mean of the others, by Student's t.
+    reach = special.stdtrit(count - 1, 1 - 0.5 / ONCE_IN) * np.sqrt(1 + 1 / count)
+    for number, value in numbers.items():
+        if number not in on_record:
+            yield f"{number}: not on record."
+            continue
+        recorded, value = np.array(on_record[number].tolist(), "float64"), np.array(_diverged(value), "float64")
+        mean, width = recorded.mean(0), reach * recorded.std(0, ddof=1)
+        if recorded.shape[1:] != value.shape:
+            yield f"{number}: shape {value.shape} now, {recorded.shape[1:]} on record."
+        elif (far := ~(np.abs(value - mean) <= np.maximum(width, 1e-3 * np.abs(mean)))).any():  # NaN, too
+            now, then, around = (np.atleast_1d(one)[np.atleast_1d(far)][0] for one in (value, mean, width))
+            yield f"{number}: {now:.3g} now, {then:.3g} ± {around:.2g} on record."
 
 
-def _name(key):
-    """A combination as text, the same for NumPy's numbers as for Python's."""
-    return json.dumps(key, default=_plain)
+class _Kept:
+    """Finished runs of an experiment: those on file, and each new one, of which a line is written as it comes."""
+
+    def __init__(self, run, name, jobs, recorded):
+        resumed = resume_path(f"{name}.jsonl")
+        record = records.runs_path(name) if recorded else None
+        on_file = [path for path in (record, resumed) if path]
+        self.path = record if record and "COURSEKIT_RECORD" in os.environ else resumed
+        self.of = {_key(job): fingerprint(run, job) for job in jobs} if on_file else {}
+        self.numbers = {}
+        for line in itertools.chain.from_iterable(map(records.read_runs, on_file)):
+            key = _key(line["choices"] | {"seed": line["seed"]})
+            if line["of"] == self.of.get(key):
+                self.numbers[key] = line["numbers"]
+
+    def __contains__(self, job):
+        return _key(job) in self.numbers
+
+    def __getitem__(self, job):
+        return self.numbers[_key(job)]
+
+    def add(self, job, numbers):
+        self.numbers[_key(job)] = numbers = _numbers(numbers)
+        if self.path:
+            line = {"choices": _choices(job), "seed": job["seed"], "numbers": numbers, "of": self.of[_key(job)]}
+            made = {name: value for name, value in runtime.describe().items() if name != "profile"}
+            records.append_run(self.path, line | {"run": {"date": datetime.date.today().isoformat()} | made})
+
+    def forget_other_choices(self):
+        """Drop what the sweep no longer asks for from the record, where this session writes it."""
+        if "COURSEKIT_RECORD" in os.environ:
+            chosen = {_key(json.loads(key) | {"seed": 0}) for key in self.of}
+            lines = records.read_runs(self.path)
+            records.write_runs(self.path, [line for line in lines if _key(line["choices"] | {"seed": 0}) in chosen])
 
 
-def _plain(number):
+def _choices(job):
+    return {choice: value for choice, value in job.items() if choice != "seed"}
+
+
+def _key(job):
+    return json.dumps(job, sort_keys=True)
+
+
+def _numbers(numbers):
+    """What a run returns, as its line holds it: numbers, or lists of them, to six digits; None for what diverged."""
+    if not isinstance(numbers, dict):
+        raise ValueError(f"A run of a sweep returns {type(numbers).__name__}; return a dict of numbers.")
+    if not all(isinstance(number, str) for number in numbers):
+        raise ValueError(f"A run of a sweep returns the names {[*numbers]}; make all of them strings.")
+    return {number: _six_digits(_plain(value)) for number, value in numbers.items()}
+
+
+def _six_digits(value):
+    if isinstance(value, list):
+        return [_six_digits(one) for one in value]
+    value = float(value)
+    return float(f"{value:.6g}") if np.isfinite(value) else None
+
+
+def _diverged(value):
+    if isinstance(value, list):
+        return [_diverged(one) for one in value]
+    return np.nan if value is None else value
+
+
+def _plain(value):
     """A number of NumPy or of a backend, as JSON has it."""
-    return np.asarray(number).tolist()
+    return value if isinstance(value, (str, int, float)) or value is None else np.asarray(value).tolist()
 
 
-class _Results:
-    """Results of a sweep by key; on disk too, one JSON line each, where ``COURSEKIT_RESUME`` says so."""
+def fingerprint(run, job):
+    """Return a text that changes when a run would be another experiment.
 
-    def __init__(self, name):
-        self.path = resume_path(f"{name}.jsonl")
-        text = self.path.read_text("utf-8") if self.path and self.path.is_file() else ""
-        whole = text[: text.rfind("\n") + 1]  # whoever was interrupted in the middle of a line runs that one again
-        if whole != text:
-            self.path.write_text(whole, "utf-8")
-        self.results = {json.dumps(key): value for key, value in map(json.loads, whole.splitlines())}
+    It stands for the source of ``run``, comments and layout aside, and of all that it calls in its own module or
+    notebook; and for the values that these name: numbers, text, and what holds nothing else. Of a dict that has one of
+    the run's choices among its keys, only that entry counts, so that further entries leave the other runs what they
+    are; of a notebook's settings, those that are read. Arrays, models and tables do not count.
 
-    def get(self, key, compute):
-        name = _name(key)
-        if name not in self.results:
-            numbers = compute()
-            if not isinstance(numbers, dict):
-                raise ValueError(f"A run of a sweep returns {type(numbers).__name__}; return a dict of numbers.")
-            if not all(isinstance(number, str) for number in numbers):
-                # JSON has no other names: an interrupted sweep would go on with different ones.
-                raise ValueError(f"A run of a sweep returns the names {[*numbers]}; make all of them strings.")
-            self.results[name] = numbers
-            if self.path:
-                line = json.dumps([key, self.results[name]], default=_plain)
-                with open(self.path, "a", encoding="utf-8") as file:
-                    file.write(line + "\n")
-        return self.results[name]
+    Args:
+        run: function, as for ``sweep``.
+        job: dict of its arguments.
+
+    Returns:
+        Str of 12 characters.
+
+    Raises:
+        ValueError: where Python cannot find the function's source.
+
+    >>> rate = 0.1
+    >>> def half(n, seed):
+    ...     return {"half": rate * n / 2}
+    >>> before = fingerprint(half, {"n": 2, "seed": 0})
+    >>> rate = 0.2
+    >>> fingerprint(half, {"n": 2, "seed": 0}) == before
+    False
+    """
+    try:
+        described = _Describer(job, run.__module__).function(run)
+    except (TypeError, OSError, SyntaxError):
+        raise ValueError(f"The source of {run!r} cannot be found; define it with def, in a cell or a file.") from None
+    return hashlib.sha256(json.dumps(described).encode()).hexdigest()[:12]
+
+
+class _Describer:
+    """Says what a run's functions do and what they read, as lists of text."""
+
+    def __init__(self, job, module):
+        self.chosen = [*_choices(job).values()]
+        self.module, self.seen = module, set()
+
+    def function(self, function):
+        function = inspect.unwrap(function)
+        if function in self.seen:
+            return function.__name__
+        self.seen.add(function)
+        names = _names(function.__code__)
+        scope = function.__globals__ | inspect.getclosurevars(function).nonlocals
+        read = {name: self.value(scope[name], names) for name in sorted(names) if name in scope}
+        defaults = self.value([*(function.__defaults__ or ()), *(function.__kwdefaults__ or {}).values()], names)
+        return [_source(function), defaults, {name: value for name, value in read.items() if value is not None}]
+
+    def value(self, value, names):
+        """A value as what JSON has, or None for one that does not count."""
+        try:
+            return self._value(value, names)
+        except (TypeError, OSError, SyntaxError):
+            return None
+
+    def _value(self, value, names):
+        if isinstance(value, np.generic):
+            value = value.item()
+        if value is None or isinstance(value, (bool, int, float, str)):
+            return repr(value)
+        if isinstance(value, types.SimpleNamespace):
+            return {name: self.value(one, names) for name, one in sorted(vars(value).items()) if name in names}
+        if isinstance(value, (list, tuple, range)):
+            return [self._value(one, names) for one in value]
+        if isinstance(value, dict):
+            own = {key: one for key, one in value.items() if key in self.chosen} or value
+            return [[self._value(key, names), self._value(one, names)] for key, one in own.items()] or None
+        if isinstance(value, functools.partial):
+            return [self._value(one, names) for one in (value.func, value.args, value.keywords)]
+        if not callable(value) or not hasattr(value, "__qualname__"):
+            raise TypeError
+        if value.__module__ != self.module:
+            return f"{value.__module__}.{value.__qualname__}"
+        if isinstance(value, type):
+            methods = [one for one in vars(value).values() if inspect.isfunction(one)]
+            return [value.__qualname__, *map(self.function, methods)]
+        return self.function(value)
+
+
+def _names(code):
+    """The names that a function reads, and the functions in it."""
+    inner = (one for one in code.co_consts if isinstance(one, types.CodeType))
+    return set(code.co_names).union(code.co_freevars, *map(_names, inner))
+
+
+@functools.lru_cache(1024)
+def _source(function):
+    tree = ast.parse(textwrap.dedent(inspect.getsource(function)))
+    for node in ast.walk(tree):
+        if isinstance(node, (ast.FunctionDef, ast.ClassDef)) and ast.get_docstring(node) is not None:
+            del node.body[0]
+    return _as_lists(tree)
+
+
+def _as_lists(node):
+    """A syntax tree, the same from every version of Python."""
+    if isinstance(node, ast.AST):
+        fields = [
+            [name, _as_lists(value)] for name, value in ast.iter_fields(node) if value is not None and value != []
+        ]
+        return [type(node).__name__, *fields]
+    return [_as_lists(one) for one in node] if isinstance(node, list) else repr(node)
+
+
+def _where(runs, chosen):
+    return functools.reduce(lambda rows, choice: rows[rows[choice] == chosen[choice]], chosen, runs)
+
+
+def _require_columns(runs, names):
+    if lacking := [name for name in names if name not in runs]:
+        raise ValueError(f"The table has no {lacking[0]!r}; it has {', '.join(map(str, runs.columns))}.")
 
 
 def resume_path(file_name):
@@ -183,12 +455,13 @@ def resume_path(file_name):
 
 
 def bar(iterable=None, disable=False, **options):
-    """A ``tqdm`` bar, silent where notebooks are executed without anybody watching.
+    """A ``tqdm`` bar: in the notebook where somebody watches it, in the terminal of the maintainers' command, and none
+    in a replay.
 
     Args:
         iterable: what it counts; None for a bar that is moved by ``update``.
         disable: bool, for no bar.
-        **options: as for ``tqdm.auto.tqdm``.
+        **options: as for ``tqdm.tqdm``.
 
     Returns:
         The bar.
@@ -196,4 +469,7 @@ def bar(iterable=None, disable=False, **options):
     >>> list(bar(range(3)))
     [0, 1, 2]
     """
-    return tqdm(iterable, leave=False, delay=2, disable=disable or not runtime.is_watched(), **options)
+    options |= {"leave": False, "delay": 2, "disable": disable or "PYTEST_VERSION" in os.environ}
+    if "COURSEKIT_RECORD" in os.environ:  # what a notebook shows is kept there
+        return tqdm.tqdm(iterable, file=sys.__stderr__, **options)
+    return tqdm.auto.tqdm(iterable, **options)

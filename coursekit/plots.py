@@ -10,7 +10,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 from IPython.display import Image
 
-from coursekit import require
+from coursekit import experiments, require
 
 STYLE = pathlib.Path(__file__).parent / "assets" / "coursekit.mplstyle"
 MARKERS = "osD^vP*X"  # one more than there are colors, so that no two of 56 curves look alike
@@ -91,6 +91,35 @@ def curves(x, series, *, alt, xlabel, ylabel, title="", categorical=False, ylim=
         axes.set(xlabel=xlabel, ylabel=ylabel, title=title, ylim=ylim)
         axes.legend(loc="upper left", bbox_to_anchor=(1, 1))  # beside the curves, which it would cover somewhere
         return show(figure, f"{alt} {_spoken(x, series)}")
+
+
+def lines(runs, *, x, y, by, label="{}", xlabel=None, ylabel=None, **options):
+    """Draw runs as curves, one for each value of a choice: the mean over seeds with a band of one standard deviation.
+
+    Args:
+        runs: table, as ``experiments.sweep`` returns it.
+        x, y: str, columns: what varies along the curves, and the number that is drawn.
+        by: str, the choice that tells the curves apart.
+        label: str, the legend's text for a value of that choice.
+        xlabel, ylabel: str, what is written at the axes; by default the columns' names.
+        **options: as for ``curves``, ``alt`` among them, to which the means are added.
+
+    Returns:
+        What ``show`` returns.
+
+    Raises:
+        ValueError: as ``experiments.by_seed`` does, for a table with several runs of one seed at a point among others.
+
+    >>> runs = experiments.sweep(lambda n, k, seed: {"sum": n + k + seed}, n=(1, 2), k=(0, 5), seeds=(0, 1), name="sums")
+    >>> lines(runs, x="n", y="sum", by="k", label="{} more", alt="Rising.").alt
+    'Rising. Means at 1, 2: 0 more: 1.5, 2.5; 5 more: 6.5, 7.5.'
+    """
+    points = runs[x].unique().tolist()
+    series = {
+        label.format(value): [experiments.by_seed(runs, y, **{by: value, x: point}) for point in points]
+        for value in runs[by].unique()
+    }
+    return curves(points, series, xlabel=xlabel or x, ylabel=ylabel or y, **options)
 
 
 def dots(rows, names, xlabel):

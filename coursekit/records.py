@@ -1,4 +1,4 @@
-"""Committed results of measured runs: JSON files in the package, by profile and name.
+"""Committed results: JSON files in the package, by profile and name, and of every recorded sweep one line a run.
 
 They are written only while the maintainers' command executes a notebook (``COURSEKIT_RECORD`` is set). A reader's run
 writes nothing.
@@ -71,6 +71,74 @@ def write(name, record, run=None):
     unfinished = path.with_suffix(".unfinished")
     unfinished.write_text(json.dumps(record | {"run": run}, indent=1, ensure_ascii=False) + "\n", "utf-8")
     unfinished.replace(path)
+
+
+def runs_path(name, profile=None):
+    """Return where the runs of a recorded sweep are kept.
+
+    Args:
+        name: str, of the sweep.
+        profile: ``"quick"`` or ``"full"``; this session's by default.
+
+    Returns:
+        A path, of a file that need not exist.
+
+    Raises:
+        ValueError: where the session has an unknown profile.
+
+    >>> runs_path("transfer-grid", "full").name
+    'transfer-grid.jsonl'
+    """
+    return FOLDER / (profile or runtime.profile()) / f"{name}.jsonl"
+
+
+def read_runs(path):
+    """Return the finished runs of a file, a line each.
+
+    Args:
+        path: as ``runs_path`` returns it.
+
+    Returns:
+        A list of dicts; empty where there is no file. A last line that was cut off is left out.
+
+    >>> sorted(read_runs(runs_path("transfer-grid", "quick"))[0])
+    ['choices', 'numbers', 'of', 'run', 'seed']
+    """
+    text = path.read_text("utf-8") if path.is_file() else ""
+    return [json.loads(line) for line in text[: text.rfind("\n") + 1].splitlines()]
+
+
+def append_run(path, run):
+    """Add a finished run to a file. Whatever happens meanwhile, the runs before it stay.
+
+    A run of the same choices and seed goes: it was of another experiment.
+
+    Args:
+        path: as ``runs_path`` returns it.
+        run: dict of ``choices``, ``seed``, ``numbers``, ``of`` and ``run``.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_runs(path, [one for one in read_runs(path) if (one["choices"], one["seed"]) != (run["choices"], run["seed"])])
+    with open(path, "a", encoding="utf-8") as file:
+        file.write(_line(run))
+
+
+def write_runs(path, runs):
+    """Let a file have these runs, and no part of another one; a file that is so already stays as it is.
+
+    Args:
+        path: as ``runs_path`` returns it.
+        runs: list of dicts.
+    """
+    text = "".join(map(_line, runs))
+    if text != (path.read_text("utf-8") if path.is_file() else ""):
+        unfinished = path.with_suffix(".unfinished")
+        unfinished.write_text(text, "utf-8")
+        unfinished.replace(path)
+
+
+def _line(run):
+    return json.dumps(run, ensure_ascii=False, allow_nan=False) + "\n"
 
 
 def _six_digits(text):
