@@ -7,6 +7,7 @@ a fingerprint, of which experiment it is. Whoever changes the experiment gets ru
 import ast
 import concurrent.futures
 import datetime
+import dis
 import functools
 import hashlib
 import inspect
@@ -24,7 +25,7 @@ import tqdm
 import tqdm.auto
 from scipy import special
 
-from coursekit import records, require, runtime
+from coursekit import data, records, require, runtime
 
 # A run made again is a new draw where every seed takes another course on another processor: it may be as far from the
 # others as chance allows once in so many numbers.
@@ -46,7 +47,8 @@ def sweep(run, *, seeds, name, again=None, executor=None, **choices):
         seeds: ints.
         name: str, of the record, and the label of the bar.
         again: dict from choice to value: of the runs with these, those with the first seed are made again; ``{}`` for
-            one of each combination, None for a sweep that is not recorded.
+            one of each combination. Or a list of such dicts; ``[]`` to make none again. None for a sweep that is not
+            recorded.
         executor: ``concurrent.futures.Executor`` that makes the runs, such as a Dask client's; by default this thread.
         **choices: iterables of numbers or text.
 
@@ -67,7 +69,7 @@ def sweep(run, *, seeds, name, again=None, executor=None, **choices):
     jobs = _jobs(choices, require.listed("seeds", seeds))
     kept = _Kept(run, name, jobs, recorded=again is not None)
     missing = [job for job in jobs if job not in kept]
-    if again is not None and missing and "PYTEST_VERSION" in os.environ:
+    if again is not None and missing and runtime.is_replay():
         raise ValueError(
             f"Of the experiment {name} as it is now, {len(missing)} of {len(jobs)} runs are not on record, "
             f"{missing[0]} among them; make notebooks makes them."
@@ -76,7 +78,7 @@ def sweep(run, *, seeds, name, again=None, executor=None, **choices):
         kept.add(job, numbers)
     table = _table([(job, kept[job]) for job in jobs], name)
     if again is not None:
-        kept.forget_other_choices()
+        kept.forget_others()
         _make_again(run, name, again, table, jobs, missing)
     return table
 
@@ -193,11 +195,12 @@ def _made(run, jobs, executor, name):
 
 
 def _table(runs, name):
-    names = runs[0][1].keys() if runs else ()
+    names = {}
     for job, numbers in runs:
-        if numbers.keys() != names:
-            raise ValueError(f"Runs of {name} return {[*names]}, and {job} {[*numbers]}; return the same names.")
-        if twice := job.keys() & names:
+        of_choices = names.setdefault(_key(_choices(job)), numbers.keys())
+        if numbers.keys() != of_choices:
+            raise ValueError(f"Runs of {name} return {[*of_choices]}, and {job} {[*numbers]}; return the same names.")
+        if twice := job.keys() & numbers.keys():
             raise ValueError(f"Runs of {name} return {min(twice)!r}, which is a choice; give it another name.")
     return pd.DataFrame(
         [job | {number: _diverged(value) for number, value in numbers.items()} for job, numbers in runs]
@@ -207,9 +210,12 @@ def _table(runs, name):
 def _make_again(run, name, again, table, jobs, just_made):
     """Make some recorded runs once more and say, or in a replay insist, that they are what is on record."""
     first = jobs[0]["seed"] if jobs else None
-    chosen = [job for job in jobs if job["seed"] == first and again.items() <= job.items()]
-    if again and not chosen:
-        raise ValueError(f"Of {name}, {again} is to be made again, and no run has it.")
+    chosen = []
+    for wanted in [again] if isinstance(again, dict) else again:
+        found = [job for job in jobs if job["seed"] == first and wanted.items() <= job.items()]
+        if not found:
+            raise ValueError(f"Of {name}, {wanted} is to be made again, and no run has it.")
+        chosen.extend(job for job in found if job not in chosen)
     drifts = []
     for job in chosen:
         if job not in just_made:
@@ -253,12 +259,13 @@ class _Kept:
         record = records.runs_path(name) if recorded else None
         on_file = [path for path in (record, resumed) if path]
         self.path = record if record and "COURSEKIT_RECORD" in os.environ else resumed
-        self.of = {_key(job): fingerprint(run, job) for job in jobs} if on_file else {}
-        self.numbers = {}
-        for line in itertools.chain.from_iterable(map(records.read_runs, on_file)):
-            key = _key(line["choices"] | {"seed": line["seed"]})
-            if line["of"] == self.of.get(key):
-                self.numbers[key] = line["numbers"]
+        choices = map(_choices, jobs) if on_file else ()
+        self.of = {_key(chosen): fingerprint(run, chosen) for chosen in choices}
+        self.numbers = {
+            _key(line["choices"] | {"seed": line["seed"]}): line["numbers"]
+            for line in itertools.chain.from_iterable(map(records.read_runs, on_file))
+            if self._is_of(line)
+        }
 
     def __contains__(self, job):
         return _key(job) in self.numbers
@@ -269,16 +276,18 @@ class _Kept:
     def add(self, job, numbers):
         self.numbers[_key(job)] = numbers = _numbers(numbers)
         if self.path:
-            line = {"choices": _choices(job), "seed": job["seed"], "numbers": numbers, "of": self.of[_key(job)]}
+            choices = _choices(job)
+            line = {"choices": choices, "seed": job["seed"], "numbers": numbers, "of": self.of[_key(choices)]}
             made = {name: value for name, value in runtime.describe().items() if name != "profile"}
             records.append_run(self.path, line | {"run": {"date": datetime.date.today().isoformat()} | made})
 
-    def forget_other_choices(self):
-        """Drop what the sweep no longer asks for from the record, where this session writes it."""
+    def forget_others(self):
+        """Drop the runs of other experiments and choices from the record, where this session writes it."""
         if "COURSEKIT_RECORD" in os.environ:
-            chosen = {_key(json.loads(key) | {"seed": 0}) for key in self.of}
-            lines = records.read_runs(self.path)
-            records.write_runs(self.path, [line for line in lines if _key(line["choices"] | {"seed": 0}) in chosen])
+            records.write_runs(self.path, [line for line in records.read_runs(self.path) if self._is_of(line)])
+
+    def _is_of(self, line):
+        return self.of.get(_key(line["choices"])) == line["of"]
 
 
 def _choices(job):
@@ -316,17 +325,18 @@ def _plain(value):
     return value if isinstance(value, (str, int, float)) or value is None else np.asarray(value).tolist()
 
 
-def fingerprint(run, job):
+def fingerprint(run, choices):
     """Return a text that changes when a run would be another experiment.
 
     It stands for the source of ``run``, comments and layout aside, and of all that it calls in its own module or
     notebook; and for the values that these name: numbers, text, and what holds nothing else. Of a dict that has one of
     the run's choices among its keys, only that entry counts, so that further entries leave the other runs what they
-    are; of a notebook's settings, those that are read. Arrays, models and tables do not count.
+    are; of a notebook's settings, those that are read; of a data set, its name, sizes and classes. Arrays, models and
+    tables do not count.
 
     Args:
         run: function, as for ``sweep``.
-        job: dict of its arguments.
+        choices: dict of its arguments; the seed does not count.
 
     Returns:
         Str of 12 characters.
@@ -337,14 +347,14 @@ def fingerprint(run, job):
     >>> rate = 0.1
     >>> def half(n, seed):
     ...     return {"half": rate * n / 2}
-    >>> before = fingerprint(half, {"n": 2, "seed": 0})
+    >>> before = fingerprint(half, {"n": 2})
     >>> rate = 0.2
-    >>> fingerprint(half, {"n": 2, "seed": 0}) == before
+    >>> fingerprint(half, {"n": 2}) == before
     False
     """
     try:
-        described = _Describer(job, run.__module__).function(run)
-    except (TypeError, OSError, SyntaxError):
+        described = _Describer(choices, run.__module__).function(run)
+    except (AttributeError, TypeError, OSError, SyntaxError):
         raise ValueError(f"The source of {run!r} cannot be found; define it with def, in a cell or a file.") from None
     return hashlib.sha256(json.dumps(described).encode()).hexdigest()[:12]
 
@@ -352,8 +362,8 @@ def fingerprint(run, job):
 class _Describer:
     """Says what a run's functions do and what they read, as lists of text."""
 
-    def __init__(self, job, module):
-        self.chosen = [*_choices(job).values()]
+    def __init__(self, choices, module):
+        self.chosen = list(choices.values())
         self.module, self.seen = module, set()
 
     def function(self, function):
@@ -361,33 +371,41 @@ class _Describer:
         if function in self.seen:
             return function.__name__
         self.seen.add(function)
-        names = _names(function.__code__)
+        names = set(function.__code__.co_freevars).union(*map(_global_names, _codes(function.__code__)))
+        attributes = set().union(*(code.co_names for code in _codes(function.__code__)))
         scope = function.__globals__ | inspect.getclosurevars(function).nonlocals
-        read = {name: self.value(scope[name], names) for name in sorted(names) if name in scope}
-        defaults = self.value([*(function.__defaults__ or ()), *(function.__kwdefaults__ or {}).values()], names)
+        read = {name: self.value(self.own_entry(scope[name]), attributes) for name in sorted(names) if name in scope}
+        defaults = self.value([*(function.__defaults__ or ()), *(function.__kwdefaults__ or {}).values()], attributes)
         return [_source(function), defaults, {name: value for name, value in read.items() if value is not None}]
 
-    def value(self, value, names):
-        """A value as what JSON has, or None for one that does not count."""
+    def own_entry(self, value):
+        """Of a dict by one of the run's choices, what it has for this run."""
+        return (isinstance(value, dict) and {key: value[key] for key in value if key in self.chosen}) or value
+
+    def value(self, value, attributes):
+        """A value as what JSON has, or None for one that does not count. Of settings, these attributes count."""
         try:
-            return self._value(value, names)
-        except (TypeError, OSError, SyntaxError):
+            return self._value(value, attributes)
+        except TypeError:
             return None
 
-    def _value(self, value, names):
+    def _value(self, value, attributes):
         if isinstance(value, np.generic):
             value = value.item()
         if value is None or isinstance(value, (bool, int, float, str)):
             return repr(value)
+        if isinstance(value, data.Dataset):
+            return str(value)
         if isinstance(value, types.SimpleNamespace):
-            return {name: self.value(one, names) for name, one in sorted(vars(value).items()) if name in names}
+            return {
+                name: self.value(one, attributes) for name, one in sorted(vars(value).items()) if name in attributes
+            }
         if isinstance(value, (list, tuple, range)):
-            return [self._value(one, names) for one in value]
+            return [self._value(one, attributes) for one in value]
         if isinstance(value, dict):
-            own = {key: one for key, one in value.items() if key in self.chosen} or value
-            return [[self._value(key, names), self._value(one, names)] for key, one in own.items()] or None
+            return [[self._value(key, attributes), self._value(one, attributes)] for key, one in value.items()] or None
         if isinstance(value, functools.partial):
-            return [self._value(one, names) for one in (value.func, value.args, value.keywords)]
+            return [self._value(one, attributes) for one in (value.func, value.args, value.keywords)]
         if not callable(value) or not hasattr(value, "__qualname__"):
             raise TypeError
         if value.__module__ != self.module:
@@ -395,13 +413,21 @@ class _Describer:
         if isinstance(value, type):
             methods = [one for one in vars(value).values() if inspect.isfunction(one)]
             return [value.__qualname__, *map(self.function, methods)]
-        return self.function(value)
+        try:
+            return self.function(value)
+        except (OSError, SyntaxError):  # a function that has no source, or a lambda amid other code
+            return value.__qualname__
 
 
-def _names(code):
-    """The names that a function reads, and the functions in it."""
+def _codes(code):
+    """The code of a function and of those in it."""
     inner = (one for one in code.co_consts if isinstance(one, types.CodeType))
-    return set(code.co_names).union(code.co_freevars, *map(_names, inner))
+    return [code, *itertools.chain.from_iterable(map(_codes, inner))]
+
+
+def _global_names(code):
+    """The globals that a function reads. Its attributes have names, too, which may be those of globals by chance."""
+    return {one.argval for one in dis.get_instructions(code) if one.opname in ("LOAD_GLOBAL", "LOAD_NAME")}
 
 
 @functools.lru_cache(1024)
@@ -469,7 +495,7 @@ def bar(iterable=None, disable=False, **options):
     >>> list(bar(range(3)))
     [0, 1, 2]
     """
-    options |= {"leave": False, "delay": 2, "disable": disable or "PYTEST_VERSION" in os.environ}
+    options |= {"leave": False, "delay": 2, "disable": disable or runtime.is_replay()}
     if "COURSEKIT_RECORD" in os.environ:  # what a notebook shows is kept there
         return tqdm.tqdm(iterable, file=sys.__stderr__, **options)
     return tqdm.auto.tqdm(iterable, **options)

@@ -110,7 +110,7 @@ def lines(runs, *, x, y, by, label="{}", xlabel=None, ylabel=None, **options):
     Raises:
         ValueError: as ``experiments.by_seed`` does, for a table with several runs of one seed at a point among others.
 
-    >>> runs = experiments.sweep(lambda n, k, seed: {"sum": n + k + seed}, n=(1, 2), k=(0, 5), seeds=(0, 1), name="sums")
+    >>> runs = experiments.sweep(lambda n, k, seed: {"sum": n + k + seed}, n=(1, 2), k=(0, 5), seeds=(0, 1), name="")
     >>> lines(runs, x="n", y="sum", by="k", label="{} more", alt="Rising.").alt
     'Rising. Means at 1, 2: 0 more: 1.5, 2.5; 5 more: 6.5, 7.5.'
     """

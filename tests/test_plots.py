@@ -2,6 +2,7 @@
 
 import matplotlib.pyplot as plt
 import numpy as np
+import pandas as pd
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
@@ -44,6 +45,19 @@ def test_alternative_text(draw, means):
         with pytest.raises(ValueError, match="alt is empty; say in a sentence what the figure shows"):
             draw(empty)
     plt.close("all")
+
+
+def test_lines_of_a_table(drawn):
+    rows = [(rate, kind, seed) for rate in (0.1, 0.2) for kind in "ab" for seed in range(2)]
+    runs = pd.DataFrame(rows, columns=["rate", "kind", "seed"])
+    runs["test"] = [rate + (kind == "b") + seed / 10 for rate, kind, seed in rows]
+    alt = plots.lines(runs, x="rate", y="test", by="kind", label="kind {}", alt="Rising.", ylabel="accuracy").alt
+    assert alt == "Rising. Means at 0.1, 0.2: kind a: 0.15, 0.25; kind b: 1.15, 1.25."
+    (axes,) = drawn[0].axes
+    assert (axes.get_xlabel(), axes.get_ylabel()) == ("rate", "accuracy")
+    assert_allclose([line.get_ydata() for line in axes.lines], [[0.15, 0.25], [1.15, 1.25]])
+    with pytest.raises(ValueError, match="There is no run with"):
+        plots.lines(runs[~((runs.kind == "a") & (runs.rate == 0.2))], x="rate", y="test", by="kind", alt="A hole.")
 
 
 def test_long_curves_are_spoken_at_ten_points():

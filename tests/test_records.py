@@ -3,6 +3,7 @@
 import datetime
 import json
 import pathlib
+import re
 from decimal import Decimal
 
 import numpy as np
@@ -85,6 +86,19 @@ def test_an_interrupted_write_leaves_the_old_record(folder, monkeypatch):
         records.write("run", {"loss": [2.0]})
     assert (folder / "quick" / "run.json").read_bytes() == before
     assert list(records.read_all()) == [("quick", "run")]
+
+
+def test_every_recorded_run_is_there_once_and_says_of_which_experiment_it_is():
+    paths = sorted((pathlib.Path(records.__file__).parent / "records").rglob("*.jsonl"))
+    assert paths
+    for path in paths:
+        runs = records.read_runs(path)
+        keys = [json.dumps([run["choices"], run["seed"]]) for run in runs]
+        assert runs and len(keys) == len(set(keys)), path.name
+        of_choices = {(json.dumps(run["choices"]), run["of"]) for run in runs}
+        assert len(of_choices) == len({choices for choices, _ in of_choices}), path.name
+        assert all(re.fullmatch("[0-9a-f]{12}", run["of"]) for run in runs), path.name
+        assert all(run["run"].keys() == {"date", "backend", "device", "versions"} for run in runs), path.name
 
 
 def test_the_package_s_own_records_are_whole(monkeypatch):

@@ -133,9 +133,11 @@ def test_records_of_a_run_that_failed_are_put_back(tmp_path, failure):
             (folder / "quick" / "old.json").write_text("new")
             (folder / "full").mkdir()
             (folder / "full" / "other.json").write_text("new")
+            (folder / "full" / "sweep.jsonl").write_text("a finished run")
             if failure:
                 raise failure
     except (notebooks.NotebookError, KeyboardInterrupt):
         assert failure
-    found = {str(path.relative_to(folder)): path.read_text() for path in folder.rglob("*.json")}
+    found = {str(path.relative_to(folder)): path.read_text() for path in folder.rglob("*.json*")}
+    assert found.pop("full/sweep.jsonl") == "a finished run"
     assert found == ({"quick/old.json": "old"} if failure else {"quick/old.json": "new", "full/other.json": "new"})

@@ -24,7 +24,7 @@ ROOT = Path(__file__).parents[1]
 
 @functools.cache
 def load():
-    """The edits by claim, as that file explains them: dicts of ``verdict``, ``edits``, ``also`` and ``sweeps``."""
+    """The edits by claim, as that file explains them: dicts of ``verdict``, ``edits`` and ``also``."""
     return tomllib.loads((ROOT / "tests" / "breaks.toml").read_text("utf-8"))
 
 
@@ -46,12 +46,11 @@ def broken(notebook, claim, edits, also=(), **_):
     return notebooks.needed_cells(list(cells.values()), [checked, *also])
 
 
-def verdict(cells, claim, sweeps=False, **_):
+def verdict(cells, claim):
     """Run cells in a kernel of their own. Returns the verdict that they print on a claim."""
-    environment = os.environ | ({"COURSEKIT_SWEEPS": "1"} if sweeps else {})
     notebook = nbformat.v4.new_notebook(cells=cells, metadata=notebooks.NOTEBOOK_METADATA)
     client = NotebookClient(notebook, timeout=None, resources={"metadata": {"path": ROOT / "book"}})
-    client.execute(env=environment, stderr=subprocess.DEVNULL)  # where the kernel says that it starts
+    client.execute(stderr=subprocess.DEVNULL)  # where the kernel says that it starts
     printed = "".join(output.get("text", "") for cell in cells for output in cell.outputs)
     (line,) = (line for line in printed.splitlines() if f" · {claim} · " in line)
     return line.partition(" · ")[0]
@@ -70,7 +69,7 @@ def main():
     for claim in tqdm(wanted, unit="claim"):
         start = time.monotonic()
         cells = broken(of_claim[claim], claim, **known[claim])
-        got, promised = verdict(cells, claim, **known[claim]), known[claim]["verdict"]
+        got, promised = verdict(cells, claim), known[claim]["verdict"]
         wrong += got != promised
         says = "" if got == promised else f", not {promised}"
         tqdm.write(f"{claim:34} {got}{says}  ({time.monotonic() - start:.0f} s)")

@@ -12,7 +12,6 @@ import json
 import os
 import re
 import shutil
-import subprocess
 import symtable
 import sys
 import tempfile
@@ -126,10 +125,11 @@ def execute(notebook, folder):
         record_timing=False,
         coalesce_streams=True,
         resources={"metadata": {"path": str(folder)}},
+        extra_arguments=["--log-level=ERROR"],
     )
     start = time.monotonic()
-    # What the kernel itself says as it starts is not the notebook's; a cell's stderr comes as an output.
-    with client.setup_kernel(stderr=subprocess.DEVNULL):
+    # A cell's stderr comes as an output. On its own, the kernel shows in this terminal how far its sweeps have got.
+    with client.setup_kernel():
         for index, cell in enumerate(tqdm(notebook.cells, unit="cell", leave=False)):
             run_cell(client, cell, index)
         seconds = time.monotonic() - start
@@ -147,14 +147,18 @@ def execute(notebook, folder):
 
 @contextlib.contextmanager
 def kept_unless_done(folder):
-    """Put a folder back as it was if what happens in the block fails: half of a chapter's records are not a result."""
+    """Put a folder back as it was if what happens in the block fails: half of a chapter's verdicts are not a result.
+
+    Finished runs of sweeps stay: each is one for itself, and the next time goes on behind it.
+    """
     with tempfile.TemporaryDirectory() as temporary:
-        before = shutil.copytree(folder, Path(temporary, "before"))
+        before = shutil.copytree(folder, Path(temporary, "before"), ignore=shutil.ignore_patterns("*.jsonl"))
         try:
             yield
         except BaseException:
-            shutil.rmtree(folder)
-            shutil.copytree(before, folder)
+            for path in folder.rglob("*.json"):
+                path.unlink()
+            shutil.copytree(before, folder, dirs_exist_ok=True)
             raise
 
 

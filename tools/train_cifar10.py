@@ -166,8 +166,9 @@ def make_table(epochs):
         norms = [float(np.linalg.norm(ops.convert_to_numpy(layer.kernel))) for layer in convolutions]
         return {"loss": loss, "test": test, "seconds an epoch": seconds, "norms": norms}
 
-    results = experiments.sweep(run, DEPTHS, KINDS, seeds=SEEDS, name="resnet-table")
-    return {"networks": {f"{kind} {depth}": result for (depth, kind), result in results.items()}}
+    runs = experiments.sweep(run, depth=DEPTHS, kind=KINDS, seeds=SEEDS, name="resnet-table")
+    by_network = runs.drop(columns="seed").groupby(["kind", "depth"], sort=False)
+    return {"networks": {f"{kind} {depth}": of_network.to_dict("list") for (kind, depth), of_network in by_network}}
 
 
 MAKE = {
