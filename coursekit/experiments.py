@@ -246,7 +246,10 @@ def _drifts(numbers, on_record):
         mean, width = recorded.mean(0), reach * recorded.std(0, ddof=1)
         if recorded.shape[1:] != value.shape:
             yield f"{number}: shape {value.shape} now, {recorded.shape[1:]} on record."
-        elif (far := ~(np.abs(value - mean) <= np.maximum(width, 1e-3 * np.abs(mean)))).any():  # NaN, too
+            continue
+        near = np.abs(value - mean) <= np.maximum(width, 1e-3 * np.abs(mean))
+        far = ~(near | np.isnan(value) & np.isnan(recorded).all(0))  # what diverges does so again
+        if far.any():
             now, then, around = (np.atleast_1d(one)[np.atleast_1d(far)][0] for one in (value, mean, width))
             yield f"{number}: {now:.3g} now, {then:.3g} ± {around:.2g} on record."
 

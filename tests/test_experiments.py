@@ -344,6 +344,16 @@ def test_whoever_changes_the_experiment_gets_runs_of_their_own(recorded, watched
     assert_complete(experiments.recorded("numbers"))
 
 
+def test_what_has_always_diverged_may_do_so_again(record, monkeypatch):
+    def run(n, seed):
+        return {"loss": np.nan, "by epoch": [n + seed, np.nan]}
+
+    experiments.sweep(run, n=(1, 2), seeds=range(3), name="diverging", again={})
+    monkeypatch.setenv("PYTEST_VERSION", "9")
+    runs = experiments.sweep(run, n=(1, 2), seeds=range(3), name="diverging", again={})
+    assert runs.loss.isna().all() and np.isnan(runs["by epoch"][0][1])
+
+
 def test_the_record_is_one_experiment(recorded, watched, monkeypatch):
     monkeypatch.setenv("COURSEKIT_RECORD", "1")
 

@@ -125,10 +125,10 @@ def execute(notebook, folder):
         record_timing=False,
         coalesce_streams=True,
         resources={"metadata": {"path": str(folder)}},
-        extra_arguments=["--log-level=ERROR"],
+        # What is printed becomes an output; what comes from below Python, such as a sweep's progress, is for the terminal.
+        extra_arguments=["--log-level=ERROR", "--IPKernelApp.capture_fd_output=False"],
     )
     start = time.monotonic()
-    # A cell's stderr comes as an output. On its own, the kernel shows in this terminal how far its sweeps have got.
     with client.setup_kernel():
         for index, cell in enumerate(tqdm(notebook.cells, unit="cell", leave=False)):
             run_cell(client, cell, index)
