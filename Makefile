@@ -14,7 +14,7 @@ JOBS := 3
 CELL_TIMEOUT := 600
 STAGES = $(BIN)/python tools/stages.py --jobs $(JOBS) --cell-timeout $(CELL_TIMEOUT)
 
-.PHONY: help book serve needs test check lint unit replay colab portable notebooks exercises bench repository requirements clean
+.PHONY: help book serve needs test check lint unit replay colab portable gpu notebooks exercises bench repository requirements clean
 
 help:  ## list the commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -49,6 +49,10 @@ colab: $(ENV)  ## run every chapter as on Colab: its Python, its packages, the c
 
 portable: $(ENV)  ## run unit tests and notebooks as on other processors
 	@$(BIN)/python tools/portable.py
+
+# Without the environment, which a machine that is lent for some minutes cannot make.
+gpu:  ## make the runs that the full profile lacks, on a GPU (MINUTES=9 OUT=records.tar.gz)
+	@$(PYTHON) tools/gpu.py $(if $(MINUTES),--minutes $(MINUTES)) $(if $(OUT),--out $(OUT))
 
 notebooks: $(ENV)  ## re-execute the chapters and write them back (NB=book/01-transfer-learning.ipynb for one)
 	@$(BIN)/python tools/notebooks.py $(NB)

@@ -49,7 +49,7 @@ RESIDUAL = "claim-residual"
 
 # What these cells say does not depend on how long anything trains.
 SHORTEST = {
-    TRANSFER: {"images_per_run": "64", "source_epochs": "0", "seeds": "3", "rates": "(1e-3,)", "labels": "(2, 200)"},
+    TRANSFER: {"images_per_run": "64", "source_epochs": "0", "seeds": "3", "rates": "(1e-3, 2e-3)"},
     NORMALIZATION: {"images_per_run": "64"},
     GANS: {"blob_steps": "10"},
     INCEPTION: {"images_per_run": "64"},

@@ -125,7 +125,7 @@ def execute(notebook, folder):
         record_timing=False,
         coalesce_streams=True,
         resources={"metadata": {"path": str(folder)}},
-        # What is printed becomes an output; what comes from below Python, such as a sweep's progress, is for the terminal.
+        # What is printed becomes an output. A sweep's progress, which comes from below Python, is for the terminal.
         extra_arguments=["--log-level=ERROR", "--IPKernelApp.capture_fd_output=False"],
     )
     start = time.monotonic()
