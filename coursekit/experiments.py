@@ -27,8 +27,8 @@ from scipy import special
 
 from coursekit import data, records, require, runtime
 
-# A run made again is a new draw where every seed takes another course on another processor: it may be as far from the
-# others as chance allows once in so many numbers.
+# A run made again is a new draw where every seed takes another course on another processor. Chance takes one of its
+# numbers too far from those of the others once in so many runs.
 ONCE_IN = 10_000
 
 
@@ -236,8 +236,9 @@ def _drifts(numbers, on_record):
     count = len(on_record)
     if count < 2:
         return  # nobody knows what chance allows
-    # A new draw against the mean of the others, by Student's t.
-    reach = special.stdtrit(count - 1, 1 - 0.5 / ONCE_IN) * np.sqrt(1 + 1 / count)
+    # A new draw against the mean of the others, by Student's t, at a level that all numbers of the run share.
+    level = 1 / ONCE_IN / sum(np.size(value) for value in numbers.values())
+    reach = special.stdtrit(count - 1, 1 - level / 2) * np.sqrt(1 + 1 / count)
     for number, value in numbers.items():
         if number not in on_record:
             yield f"{number}: not on record."
