@@ -181,7 +181,8 @@ def failures(cells):
     with tempfile.TemporaryDirectory() as folder:
         path, report = pathlib.Path(folder, "part.ipynb"), pathlib.Path(folder, "report.xml")
         nbformat.write(new_notebook(cells=cells, metadata=notebooks.NOTEBOOK_METADATA), path)
-        command = [sys.executable, "-m", "pytest", "--nbval-lax", "--nbval-current-env", "--nbval-cell-timeout=600"]
+        command = [sys.executable, "-m", "pytest", "-p", "tools.sockets", "--nbval-lax", "--nbval-current-env"]
+        command += ["--nbval-cell-timeout=600"]
         command += ["--rootdir", folder, "-p", "no:cacheprovider", f"--junit-xml={report}", path]
         environment = os.environ | {"PYTHONPATH": str(ROOT)}
         done = subprocess.run(command, env=environment, cwd=folder, capture_output=True, text=True)
