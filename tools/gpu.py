@@ -6,6 +6,7 @@ Every finished run is a line in `coursekit/records` at once, so the time may end
 """
 
 import argparse
+import contextlib
 import importlib.util
 import itertools
 import os
@@ -24,6 +25,7 @@ PACKED = ROOT / ".gpu"
 PACKAGES = ("keras", "optree", "namex", "h5py", "rich", "tqdm", "pandas", "matplotlib", "psutil")
 PACKAGES += ("nbclient", "nbformat", "ipykernel", "anywidget", "ipywidgets")
 WITH_JAX = ("numpy", "scipy", "ml_dtypes")
+GRACE = 15  # seconds to put things back in
 # In the order of their worth: what an open claim waits for comes before what only becomes narrower.
 JOBS = {
     "chapter 2": ("tools/notebooks.py", "book/02-normalization.ipynb"),
@@ -72,7 +74,11 @@ def run_until(deadline, command, environment):
         try:
             process.wait(max(0, deadline - time.monotonic()))
         except subprocess.TimeoutExpired:
-            os.killpg(process.pid, signal.SIGKILL)  # its finished runs are on file
+            process.send_signal(signal.SIGINT)  # it puts back verdicts that it has half of; finished runs are on file
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(GRACE)
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
             return "stopped, as the time is over"
     return "finished" if process.returncode == 0 else f"failed with exit code {process.returncode}"
 

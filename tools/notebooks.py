@@ -263,6 +263,10 @@ def main(paths):
             print(f"{os.path.relpath(path)}: {refresh(path)}")
         except NotebookError as error:
             sys.exit(f"{os.path.relpath(path)}: {str(error).rstrip('.')}.")
+        except KeyboardInterrupt:
+            sys.exit(
+                f"{os.path.relpath(path)}: stopped; its finished runs are on record, and everything else is as it was."
+            )
 
 
 if __name__ == "__main__":
