@@ -308,14 +308,13 @@ def _numbers(numbers):
         raise ValueError(f"A run of a sweep returns {type(numbers).__name__}; return a dict of numbers.")
     if not all(isinstance(number, str) for number in numbers):
         raise ValueError(f"A run of a sweep returns the names {[*numbers]}; make all of them strings.")
-    return {number: _six_digits(_plain(value)) for number, value in numbers.items()}
+    return {number: _as_recorded(_plain(value)) for number, value in numbers.items()}
 
 
-def _six_digits(value):
+def _as_recorded(value):
     if isinstance(value, list):
-        return [_six_digits(one) for one in value]
-    value = float(value)
-    return float(f"{value:.6g}") if np.isfinite(value) else None
+        return [_as_recorded(one) for one in value]
+    return records.six_digits(value) if np.isfinite(value) else None
 
 
 def _diverged(value):
@@ -384,7 +383,8 @@ class _Describer:
 
     def own_entry(self, value):
         """Of a dict by one of the run's choices, what it has for this run."""
-        return (isinstance(value, dict) and {key: value[key] for key in value if key in self.chosen}) or value
+        own = {key: one for key, one in value.items() if key in self.chosen} if isinstance(value, dict) else None
+        return own or value
 
     def value(self, value, attributes):
         """A value as what JSON has, or None for one that does not count. Of settings, these attributes count."""
@@ -500,6 +500,13 @@ def bar(iterable=None, disable=False, **options):
     [0, 1, 2]
     """
     options |= {"leave": False, "delay": 2, "disable": disable or runtime.is_replay()}
-    if "COURSEKIT_RECORD" in os.environ:  # what a notebook shows is kept there
-        return tqdm.tqdm(iterable, file=sys.__stderr__, **options)
-    return tqdm.auto.tqdm(iterable, **options)
+    if "COURSEKIT_RECORD" not in os.environ:
+        return tqdm.auto.tqdm(iterable, **options)
+    return tqdm.tqdm(iterable, file=_terminal(), **options)  # what the notebook shows would be kept there
+
+
+@functools.cache
+def _terminal():
+    """Where the maintainers' command shows progress: what it gave its kernel for that, or here."""
+    number = os.environ.get("COURSEKIT_PROGRESS")
+    return os.fdopen(int(number), "w", encoding="utf-8") if number else sys.__stderr__

@@ -61,16 +61,13 @@ def write(name, record, run=None):
     if "COURSEKIT_RECORD" not in os.environ:
         return
     run = run or runtime.describe() | {"date": datetime.date.today().isoformat()}
-    record = json.loads(json.dumps(record, default=lambda array: array.tolist()), parse_float=_six_digits)
+    record = json.loads(json.dumps(record, default=lambda array: array.tolist()), parse_float=six_digits)
     on_file = read(name, run["profile"]) or {}
     on_file.pop("run", None)
     if record == on_file:
         return
     path = FOLDER / run["profile"] / f"{name}.json"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_suffix(".unfinished")
-    unfinished.write_text(json.dumps(record | {"run": run}, indent=1, ensure_ascii=False) + "\n", "utf-8")
-    unfinished.replace(path)
+    _replace(path, json.dumps(record | {"run": run}, indent=1, ensure_ascii=False) + "\n")
 
 
 def runs_path(name, profile=None):
@@ -117,8 +114,8 @@ def append_run(path, run):
         path: as ``runs_path`` returns it.
         run: dict of ``choices``, ``seed``, ``numbers``, ``of`` and ``run``.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
     write_runs(path, [one for one in read_runs(path) if (one["choices"], one["seed"]) != (run["choices"], run["seed"])])
+    path.parent.mkdir(parents=True, exist_ok=True)
     with open(path, "a", encoding="utf-8") as file:
         file.write(_line(run))
 
@@ -132,14 +129,31 @@ def write_runs(path, runs):
     """
     text = "".join(map(_line, runs))
     if text != (path.read_text("utf-8") if path.is_file() else ""):
-        unfinished = path.with_suffix(".unfinished")
-        unfinished.write_text(text, "utf-8")
-        unfinished.replace(path)
+        _replace(path, text)
 
 
 def _line(run):
     return json.dumps(run, ensure_ascii=False, allow_nan=False) + "\n"
 
 
-def _six_digits(text):
-    return float(f"{float(text):.6g}")
+def _replace(path, text):
+    """Write a file whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = path.with_suffix(".unfinished")
+    unfinished.write_text(text, "utf-8")
+    unfinished.replace(path)
+
+
+def six_digits(number):
+    """Return a number as records have it.
+
+    Args:
+        number: float, or its text.
+
+    Returns:
+        Float.
+
+    >>> six_digits("0.12345678")
+    0.123457
+    """
+    return float(f"{float(number):.6g}")

@@ -12,6 +12,7 @@ import json
 import os
 import re
 import shutil
+import subprocess
 import symtable
 import sys
 import tempfile
@@ -125,11 +126,10 @@ def execute(notebook, folder):
         record_timing=False,
         coalesce_streams=True,
         resources={"metadata": {"path": str(folder)}},
-        # What is printed becomes an output. A sweep's progress, which comes from below Python, is for the terminal.
-        extra_arguments=["--log-level=ERROR", "--IPKernelApp.capture_fd_output=False"],
     )
     start = time.monotonic()
-    with client.setup_kernel():
+    # What the kernel itself says as it starts is not the notebook's; a cell's stderr comes as an output.
+    with client.setup_kernel(stderr=subprocess.DEVNULL, **progress()):
         for index, cell in enumerate(tqdm(notebook.cells, unit="cell", leave=False)):
             run_cell(client, cell, index)
         seconds = time.monotonic() - start
@@ -143,6 +143,17 @@ def execute(notebook, folder):
         "versions": where["versions"],
         "date": datetime.date.today().isoformat(),
     }
+
+
+def progress():
+    """Options that start a kernel which can show, in this terminal, how far its sweeps have got.
+
+    It inherits the terminal under a number of its own, since all that comes to its stderr becomes an output.
+    """
+    if os.name != "posix":
+        return {}
+    terminal = os.dup(sys.__stderr__.fileno())
+    return {"pass_fds": [terminal], "env": os.environ | {"COURSEKIT_PROGRESS": str(terminal)}}
 
 
 @contextlib.contextmanager

@@ -32,15 +32,8 @@ def stages(jobs, cell_timeout):
         return f"units on {BACKENDS[backend]}", {"KERAS_BACKEND": backend}, [pytest("-m", marks, "tests")]
 
     ruff = [sys.executable, "-m", "ruff"]
-    notebooks = [
-        "-p",
-        "tools.peaks",
-        "-p",
-        "tools.sockets",
-        "--nbval-lax",
-        "--nbval-current-env",
-        f"--nbval-cell-timeout={cell_timeout}",
-    ]
+    notebooks = ["-p", "tools.peaks", "-p", "tools.sockets"]
+    notebooks += ["--nbval-lax", "--nbval-current-env", f"--nbval-cell-timeout={cell_timeout}"]
     notebooks += ["--ignore=book/exercises", "book", "exercises"]
     return {
         "lint": ("lint", {}, [[*ruff, "check", "."], [*ruff, "format", "--check", "."]]),
