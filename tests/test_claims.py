@@ -491,7 +491,7 @@ def test_seeds_that_agree_exactly_leave_a_thousandth(course, monkeypatch, capsys
 def test_the_same_numbers_never_drift(series):
     now = greater(**dict(zip("ab", map(numbers, series), strict=True)))
     on_file = json.loads(
-        json.dumps(claims._as_record(now), default=lambda array: array.tolist()), parse_float=records._six_digits
+        json.dumps(claims._as_record(now), default=lambda array: array.tolist()), parse_float=records.six_digits
     )
     assert list(claims._drifts([now], claims.comparisons_of({"comparisons": [on_file]}))) == []
 
