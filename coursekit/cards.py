@@ -13,6 +13,8 @@ import numpy as np
 
 STYLE = pathlib.Path(__file__).parent / "assets" / "cards.css"
 WIDTH, HEIGHT, MARGIN = 240, 26, 6  # of a picture, in its own units
+LINE = 9  # of an interval among others
+FURTHEST = 50  # differences that matter: where their figure ends
 SPACE, MINUS = "\N{NO-BREAK SPACE}", "\N{MINUS SIGN}"
 # How a row relates its two sides.
 SIGNS = {
@@ -53,6 +55,61 @@ def card(claim, verdict, data_sets, ledger=""):
             f"<p>{html.escape(claim.reason)}</p>" if claim.reason else "",
             "</div>",
         ]
+    )
+
+
+def forest(of_claims, ledger=""):
+    """Draw what came of many claims: a line for each interval, on one scale, experiments apart from checks.
+
+    The scale counts differences that matter: the gray band ends at one of them to either side. Beyond it the scale
+    is nearly that of logarithms, so that large differences find a place, too.
+
+    Args:
+        of_claims: list of (``claims.Claim``, joint verdict, data sets as for ``card``).
+        ledger: str, the address of the ledger; without one, there are no links.
+
+    Returns:
+        str, HTML; its look is in ``STYLE``.
+
+    >>> from coursekit import claims
+    >>> digits = "confirmed", [claims.every(a=[2], b=[1])]
+    >>> "Checks" in forest([(claims.load()["conv1x1-per-pixel"], "confirmed", {"Digits": digits})])
+    True
+    """
+    kinds = {"Experiments": [], "Checks: counts, identities, mechanisms": []}
+    for claim, verdict, data_sets in of_claims:
+        experiments = [[one for one in comparisons if one.quantity] for _, comparisons in data_sets.values()]
+        experiments = [comparisons for comparisons in experiments if comparisons]
+        statement = html.escape(claim.statement[0].upper() + claim.statement[1:])
+        said = f'<a href="{ledger}#{claim.id}">{statement}</a>' if ledger else statement
+        row = f"<tr><td>{stamp(verdict)}</td><th scope=row>{said}</th><td>{_intervals(experiments)}</td></tr>"
+        kinds["Experiments" if experiments else "Checks: counts, identities, mechanisms"].append(row)
+    body = [f"<tr><th scope=rowgroup colspan=3>{kind}</th></tr>{''.join(rows)}" for kind, rows in kinds.items() if rows]
+    return f'<table class="claim-forest"><tbody>{"</tbody><tbody>".join(body)}</tbody></table>'
+
+
+def _intervals(data_sets):
+    """Intervals below each other, in differences that matter, for those who see; a gap is between data sets."""
+
+    def x(difference):
+        share = math.asinh(difference) / math.asinh(FURTHEST)
+        return round(WIDTH / 2 + (WIDTH / 2 - MARGIN) * min(1, max(-1, share)), 1)
+
+    lines, height = [], 0
+    for comparisons in data_sets:
+        height += LINE / 2 if height else 0
+        for one in comparisons:
+            low, mean, high = (x(value / one.quantity.band) for value in (one.interval[0], one.effect, one.interval[1]))
+            y, outcome = height + LINE / 2, one.outcome.replace(" ", "-")
+            lines.append(f'<path class="interval {outcome}" d="M{low} {y}H{high}"/>')
+            lines.append(f'<circle class="{outcome}" cx="{mean}" cy="{y}" r="3"/>')
+            height += LINE
+    if not lines:
+        return ""
+    return (
+        f'<svg viewBox="0 0 {WIDTH} {height}" aria-hidden="true">'
+        f'<rect class="band" x="{x(-1)}" width="{round(x(1) - x(-1), 1)}" height="{height}"/>'
+        f'<path class="zero" d="M{WIDTH // 2} 0V{height}"/>{"".join(lines)}</svg>'
     )
 
 

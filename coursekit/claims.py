@@ -405,6 +405,51 @@ def data_sets(records_of_claim):
     return found
 
 
+def judged(claim_id, on_record):
+    """Return the joint verdict on a claim, and what each data set contributes to it.
+
+    Args:
+        claim_id: str, of a claim in ``claims.toml``.
+        on_record: dict from (profile, id) to record, as ``verify`` returns it.
+
+    Returns:
+        A pair: str, one of ``VERDICTS``, and a dict as ``data_sets`` returns it.
+
+    Raises:
+        ValueError: for a claim without a record.
+
+    >>> judged("transfer-plentiful-finetune", verify())[0]
+    'confirmed'
+    """
+    of_claim = [on_record[profile, claim_id] for profile in runtime.PROFILES if (profile, claim_id) in on_record]
+    if not of_claim:
+        raise ValueError(f"The claim {claim_id!r} has no record; run make notebooks.")
+    return joint_verdict(map(verdict_on_record, of_claim)), data_sets(of_claim)
+
+
+def verdicts(chapter):
+    """Print the verdicts on a chapter's claims, a line each, and show all intervals as one figure where it can be seen.
+
+    Args:
+        chapter: str, the topic.
+
+    Raises:
+        ValueError: for a chapter without claims, and for a claim without a record.
+
+    >>> verdicts("inception")  # doctest: +ELLIPSIS
+    confirmed          conv1x1-per-pixel
+    ...
+    """
+    on_record = {key: record for key, record in records.read_all().items() if "claim" in record}
+    of_claims = [(claim, *judged(claim.id, on_record)) for claim in load().values() if claim.chapter == chapter]
+    if not of_claims:
+        raise ValueError(f"There are no claims of {chapter!r} in {STATEMENTS.name}.")
+    for claim, verdict, _ in of_claims:
+        print(f"{verdict:18} {claim.id}")
+    if runtime.is_watched():
+        _display(cards.forest(of_claims))
+
+
 def verdict_of(outcomes):
     """Return the verdict on one data set.
 
@@ -630,26 +675,3 @@ def _drifts(comparisons, recorded):
             width = max(DRIFT * error, 1e-3 * abs(old.mean()))
             if abs(numbers.mean() - old.mean()) > width:
                 yield f"{name}: {numbers.mean():.3g} now, {old.mean():.3g} ± {width:.2g} on record."
-
-
-def table(chapter):
-    """Return the claims of a chapter as a Markdown table of statements, for the chapter's map.
-
-    Args:
-        chapter: str, the topic.
-
-    Returns:
-        An ``IPython.display.Markdown``.
-
-    Raises:
-        ValueError: for a chapter without claims.
-
-    >>> table("transfer").data.splitlines()[0]
-    '| claim | in one sentence |'
-    """
-    from IPython.display import Markdown
-
-    rows = [f"| `{claim.id}` | {claim.statement} |" for claim in load().values() if claim.chapter == chapter]
-    if not rows:
-        raise ValueError(f"There are no claims of {chapter!r} in {STATEMENTS.name}.")
-    return Markdown("\n".join(["| claim | in one sentence |", "|---|---|", *rows]))

@@ -140,3 +140,37 @@ def test_a_card_escapes_what_it_quotes_and_says_what_a_data_set_decides():
     assert "only on some data" in page.get_text()
     alone = BeautifulSoup(cards.card(CLAIM, "confirmed", {"Digits": ("confirmed", [confirmed])}), "html.parser")
     assert len(alone.select(".verdict")) == 1, "a data set that decides as the whole says so once"
+
+
+def test_a_forest_has_a_row_for_each_claim_and_a_line_for_each_interval():
+    on_record = claims.verify()
+    of_claims = [(claim, *claims.judged(claim.id, on_record)) for claim in claims.load().values()]
+    drawn = BeautifulSoup(cards.forest(of_claims, "claims.html"), "html.parser")
+    rows = {row.a["href"].partition("#")[2]: row for row in drawn.select("tr:has(td)")}
+    assert list(sorted(rows)) == sorted(claims.load())
+    for claim, verdict, data_sets in of_claims:
+        experiments = [one for _, comparisons in data_sets.values() for one in comparisons if one.quantity]
+        row = rows[claim.id]
+        assert row.strong.get_text() == verdict
+        assert len(row.select(".interval")) == len(row.select("circle")) == len(experiments)
+        kind = row.find_parent("tbody").th.get_text()
+        assert kind.startswith("Experiments" if experiments else "Checks")
+
+
+@pytest.mark.parametrize(
+    "outcome, inside, right", [("holds", False, True), ("no difference", True, None), ("reversed", False, False)]
+)
+def test_a_forest_shows_an_outcome_by_its_place(outcome, inside, right):
+    series = {"holds": [2.0, 2.1, 2.2], "no difference": [1.0, 1.001, 1.002], "reversed": [0.1, 0.2, 0.3]}[outcome]
+    comparison = claims.greater("accuracy", a=series, b=1)
+    assert comparison.outcome == outcome
+    claim = next(iter(claims.load().values()))
+    svg = BeautifulSoup(
+        cards.forest([(claim, "confirmed", {"Digits": ("confirmed", [comparison])})]), "html.parser"
+    ).svg
+    low, high = map(float, svg.select_one(".interval")["d"].removeprefix("M").replace(" 4.5H", " ").split())
+    band = svg.select_one(".band")
+    left, width = float(band["x"]), float(band["width"])
+    assert (left <= low and high <= left + width) == inside
+    if right is not None:
+        assert (low > left + width) == right and (high < left) != right

@@ -646,13 +646,20 @@ def test_verify_refuses_the_record_of_an_unknown_claim(course, monkeypatch):
         claims.verify()
 
 
-def test_table(course):
-    assert claims.table("gan").data.splitlines()[2:] == [
-        "| `gan-first` | the first statement |",
-        "| `gan-second` | the second statement |",
-    ]
+def test_verdicts(course, capsys):
+    claims.check("gan-first", OUTCOMES["holds"]())
+    claims.check("gan-second", OUTCOMES["reversed"]())
+    capsys.readouterr()
+    claims.verdicts("gan")
+    assert capsys.readouterr().out.splitlines() == ["confirmed          gan-first", "refuted            gan-second"]
     with pytest.raises(ValueError, match=r"There are no claims of 'resnet' in claims\.toml"):
-        claims.table("resnet")
+        claims.verdicts("resnet")
+
+
+def test_verdicts_want_a_record_of_each_claim(course):
+    claims.check("gan-first", OUTCOMES["holds"]())
+    with pytest.raises(ValueError, match=r"The claim 'gan-second' has no record; run make notebooks\."):
+        claims.verdicts("gan")
 
 
 def test_the_course_s_own_claims_and_records_belong_together(monkeypatch):

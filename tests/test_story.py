@@ -6,6 +6,7 @@ import nbformat
 import notebooks
 import pytest
 import story
+from axe_core_python.sync_playwright import Axe
 from conftest import ROOT
 from playwright.sync_api import expect
 
@@ -48,6 +49,18 @@ def test_code_is_behind_a_bar_that_says_what_it_does(visit):
     expect(bar.locator("pre")).to_be_visible()
     expect(page.get_by_text("keras.utils.set_random_seed(0)").first).to_be_visible()  # by hand, which is to be read
     expect(page.locator(".setup pre").first).to_be_hidden()
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_what_is_folded_and_what_waits_is_accessible(visit, theme):
+    page = visit(color_scheme=theme)
+    guess(page, 0)
+    expect(page.locator(".guesses")).to_be_visible()
+    page.wait_for_function(
+        "[...document.querySelectorAll('pre')].every((pre) => pre.tabIndex === 0 || pre.scrollWidth <= pre.clientWidth)"
+    )
+    violations = Axe().run(page, options={"resultTypes": ["violations"]})["violations"]
+    assert [(rule["id"], node["html"]) for rule in violations for node in rule["nodes"]] == []
 
 
 def test_whoever_wants_the_code_has_it_from_then_on(visit):

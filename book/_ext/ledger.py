@@ -16,9 +16,9 @@ from sphinx.errors import SphinxError
 from sphinx.util.docutils import SphinxDirective
 
 from coursekit import cards, claims
-from coursekit.runtime import PROFILES
 
 # What ``claims.check`` prints: verdict, id, statement.
+VERDICTS = re.compile(r'claims\.verdicts\("(\w+)"\)$')
 CHECKED = re.compile(rf"(?:{'|'.join(claims.VERDICTS)}) · ([\w-]+) · ")
 
 
@@ -85,7 +85,7 @@ class Summary(ClaimsDirective):
     def run(self):
         stated, measured = self.read()
         topics = self.arguments or {claim.chapter for claim in stated.values()}
-        counts = Counter(headline(claim, measured) for claim in stated.values() if claim.chapter in topics)
+        counts = Counter(claims.judged(name, measured)[0] for name, claim in stated.items() if claim.chapter in topics)
         items = [
             nodes.list_item(
                 "", nodes.paragraph("", "", nodes.strong("", str(counts[verdict])), text(" "), badge(verdict))
@@ -97,7 +97,13 @@ class Summary(ClaimsDirective):
 
 
 def draw_cards(app, doctree):
-    """In a chapter, put a card in the place of the line that a check of a claim has printed."""
+    """In a chapter, put a card in the place of the line that a check of a claim has printed, and a figure in the place
+    of the chapter's verdicts.
+    """
+    for cell in doctree.findall(nodes.container):
+        called = VERDICTS.match(cell.children[0].astext()) if cell.get("nb_element") == "cell_code" else None
+        if called:
+            cell.children[-1].children = [forest(called[1], app.env)]
     for block in list(doctree.findall(nodes.literal_block)):
         lines = block.astext().splitlines()
         checked = {number: match[1] for number, line in enumerate(lines) if (match := CHECKED.match(line))}
@@ -112,15 +118,13 @@ def draw_cards(app, doctree):
 
 
 def card(claim, measured):
-    of_claim = [measured[profile, claim.id] for profile in PROFILES if (profile, claim.id) in measured]
-    drawn = cards.card(claim, headline(claim, measured), claims.data_sets(of_claim), "claims.html")
-    return nodes.raw("", drawn, format="html")
+    return nodes.raw("", cards.card(claim, *claims.judged(claim.id, measured), "claims.html"), format="html")
 
 
-def headline(claim, measured):
-    """Return the verdict on a claim from all the profiles it was measured in."""
-    of_claim = [record for (_, name), record in measured.items() if name == claim.id]
-    return claims.joint_verdict(map(claims.verdict_on_record, of_claim))
+def forest(topic, environment):
+    stated, measured = read(environment)
+    of_claims = [(claim, *claims.judged(claim.id, measured)) for claim in stated.values() if claim.chapter == topic]
+    return nodes.raw("", cards.forest(of_claims, "claims.html"), format="html")
 
 
 def chapter_page(folder, topic):

@@ -23,6 +23,8 @@
     root.dataset.guessed = known().filter((name) => name.startsWith(GUESS)).map((name) => name.slice(GUESS.length)).join(" ");
   };
   draw();
+  // The theme looks after resizing which code is wider than its place, and lets the keyboard scroll it.
+  const opened = () => window.dispatchEvent(new Event("resize"));
 
   const element = (tag, attributes, ...children) => {
     const node = Object.assign(document.createElement(tag), attributes);
@@ -70,6 +72,7 @@
   const show = (keys) => {
     keys.filter((key) => recall(GUESS + key) === null).forEach((key) => remember(GUESS + key, "shown"));
     draw();
+    opened();
   };
   const showTarget = () => {
     const target = location.hash && document.getElementById(decodeURIComponent(location.hash.slice(1)));
@@ -98,11 +101,13 @@
     box.addEventListener("change", () => {
       remember("coursekit-guess-first", box.checked ? "yes" : "no");
       draw();
+      opened();
     });
     document.querySelectorAll(".waits-bar button").forEach((button) => {
       button.addEventListener("click", () => show(button.parentElement.dataset.for.split(" ")));
     });
-    document.addEventListener("coursekit-guess", () => { draw(); score(); });
+    document.addEventListener("coursekit-guess", () => { draw(); score(); opened(); });
+    bars.forEach((bar) => bar.addEventListener("toggle", opened));
     window.addEventListener("hashchange", showTarget);
     press();
     score();

@@ -10,15 +10,17 @@ import ast
 import re
 from pathlib import Path
 
+import ledger
 from docutils import nodes
 
 from coursekit import widgets
 
 SCRIPT = Path(__file__).with_name("story.js")
 QUIZ = re.compile(r"Quiz\(\"([\w-]+)\"\)$")
+RECORDED = re.compile(r"^recorded · (\d+) runs.*\n?", re.MULTILINE)
 # What serves the notebook: cells that begin so, or whose last line calls one of these.
 SETUP = re.compile(r"try:\n    import coursekit\b|import ")
-CALLS = {*widgets.__all__, "records.write", "claims.table"}
+CALLS = {*widgets.__all__, "records.write", "claims.verdicts"}
 
 
 SWITCHES = """
@@ -30,6 +32,7 @@ SWITCHES = """
 BAR = """
 <p class="waits-bar" data-for="{keys}">What came out waits for your guess. <button type="button">Show it</button></p>
 """
+GUESSES = '<section class="guesses" aria-label="Your guesses" hidden></section>'
 
 
 def style(waiting):
@@ -51,8 +54,9 @@ def arrange(app, doctree):
     waiting = [key for section in list(doctree.findall(nodes.section)) for key in let_wait(section)]
     title = next(iter(doctree.findall(nodes.title)))
     title.parent.insert(1, raw(SWITCHES + style(waiting)))
-    if waiting:
-        title.parent.append(raw('<section class="guesses" aria-label="Your guesses" hidden></section>'))
+    for cell in cells:
+        if ledger.VERDICTS.match(source_of(cell)):
+            cell.parent.insert(cell.parent.index(cell) + 1, raw(GUESSES))
 
 
 def fold(cell):
@@ -70,8 +74,22 @@ def fold(cell):
     elif "show-input" in cell["cell_metadata"].get("tags", ()):
         return
     number = len(source.splitlines())
-    bar = f"{what_it_does(source)} · {number} {'line' if number == 1 else 'lines'}"
+    bar = f"{what_it_does(source)} · {number} {'line' if number == 1 else 'lines'}{taken_from_record(cell)}"
     cell.attributes.update(hide_mode="input", prompt_show=bar, prompt_hide=bar)
+
+
+def taken_from_record(cell):
+    """Take the lines about recorded runs out of a cell's output. Returns what its bar says instead."""
+    runs = 0
+    for block in list(cell.children[-1].findall(nodes.literal_block)):
+        text = block.astext()
+        if "output" in block["classes"] and (numbers := RECORDED.findall(text)):
+            runs += sum(map(int, numbers))
+            if rest := RECORDED.sub("", text).strip("\n"):
+                block.replace_self(nodes.literal_block(rest, rest, **block.attributes))
+            else:
+                block.parent.remove(block)
+    return f" · {runs} runs on record" if runs else ""
 
 
 def source_of(cell):
