@@ -9,12 +9,13 @@ import sys
 import zipfile
 
 import keras
+import make_clipart
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
-from PIL import Image
+from PIL import Image, ImageDraw, ImageOps
 
 from coursekit import data
 
@@ -592,3 +593,50 @@ def test_names_and_classes_that_are_none_are_one_sentence():
         data.load(["digits"])
     with pytest.raises(ValueError, match="classes is 3; give a list"):
         data.select_classes(data.load("digits"), 3)
+
+
+# Making clipart
+
+
+def drawing(path, points, color="navy", mirrored=False):
+    """A polygon on a transparent background, in a corner of its canvas."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    image = Image.new("RGBA", (300, 200))
+    ImageDraw.Draw(image).polygon([(20 + x, 30 + y) for x, y in points], color, "black", 3)
+    (ImageOps.mirror(image) if mirrored else image).save(path)
+
+
+@pytest.mark.only_on("tensorflow")  # without Keras
+def test_clipart_keeps_what_is_alike_on_one_side(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(data, "ASSETS", tmp_path)
+    root = tmp_path / "openclipart" / make_clipart.SOURCE
+    shapes = {
+        "arrow": [(0, 50), (60, 0), (60, 30), (120, 30), (120, 70), (60, 70), (60, 100)],
+        "hook": [(0, 0), (90, 0), (90, 20), (20, 20), (20, 120), (0, 120)],
+        "kite": [(60, 0), (75, 45), (60, 130), (45, 45)],
+        "mouth": [(0, 0), (70, 40), (140, 0), (70, 20)],
+        "stairs": [(0, 90), (0, 60), (30, 60), (30, 30), (60, 30), (60, 0), (90, 0), (90, 90)],
+    }
+    for patterns in make_clipart.CLASSES.values():
+        folder = root / patterns[0].removesuffix("/**")
+        for name, points in shapes.items():
+            drawing(folder / f"{name}.png", points)
+        drawing(folder / "arrow_2.png", shapes["arrow"])  # the same picture
+        drawing(folder / "arrow_3.png", shapes["arrow"], "orange", mirrored=True)
+        drawing(folder / "zigzag_bw.png", shapes["kite"][:3])
+        drawing(folder / "zigzag.png", shapes["mouth"][:3])
+    drawing(root / "food/fruit/champignon_01.png", shapes["hook"])
+    make_clipart.main(tmp_path / "openclipart")
+
+    assert tuple(make_clipart.CLASSES) == data.CLASS_NAMES["clipart"]
+    lines = [line.split("\t") for line in (tmp_path / "clipart.txt").read_text().splitlines()]
+    halves = {path: half for half, _, path in lines}
+    fruit = {path.split("/")[-1].removesuffix(".png"): half for path, half in halves.items() if "/fruit/" in path}
+    assert fruit.keys() == {*shapes, "arrow_3", "zigzag", "zigzag_bw"}
+    assert fruit["arrow"] == fruit["arrow_3"] and fruit["zigzag"] == fruit["zigzag_bw"]
+    digest = data.sha256(tmp_path / "clipart.npz")
+    assert digest in capsys.readouterr().out
+    monkeypatch.setitem(data.EMBEDDED, "clipart", digest)
+    clipart = data.load("clipart")
+    assert len(clipart.x_train) + len(clipart.x_test) == len(lines)
+    assert {half for half, label, _ in lines if label == "birds"} == {"train", "test"}
