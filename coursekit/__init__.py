@@ -15,6 +15,7 @@ _SUBMODULES = (
     "claims",
     "cost",
     "data",
+    "efficientnet",
     "exercises",
     "experiments",
     "gan",

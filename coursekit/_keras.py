@@ -1,6 +1,7 @@
 """What the package takes from Keras beyond what Keras promises: to be looked at when a new Keras breaks something."""
 
 import contextlib
+import inspect
 import threading
 
 
@@ -37,6 +38,19 @@ def all_layers(layer):
 def assign_optimizers(optimizer, function):
     """Let a ``MultiOptimizer`` ask a function for the optimizer of each variable."""
     optimizer._optimizer_map = function
+
+
+def applications():
+    """The functions of ``keras.applications`` that make a network, by their names."""
+    import keras  # not for what needs no network, and it takes seconds
+
+    functions = inspect.getmembers(keras.applications, inspect.isfunction)
+    return {name: make for name, make in functions if "include_top" in inspect.signature(make).parameters}
+
+
+def preprocess_input(network):
+    """The function that stands beside a network of ``keras.applications`` and prepares its pixels, from 0 to 255."""
+    return inspect.getmodule(applications()[network]).preprocess_input
 
 
 @contextlib.contextmanager

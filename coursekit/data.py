@@ -1,4 +1,4 @@
-"""Image data sets, one embedded and three downloaded, all in the same form.
+"""Image data sets, two embedded and four downloaded, all in the same form.
 
 Run ``python -m coursekit.data cifar10 FOLDER`` on a computer with internet to make the file that a classroom without
 it needs; then set ``COURSEKIT_DATA=FOLDER`` there.
@@ -6,8 +6,10 @@ it needs; then set ``COURSEKIT_DATA=FOLDER`` there.
 
 import argparse
 import hashlib
+import io
 import os
 import pathlib
+import zipfile
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -16,14 +18,28 @@ from coursekit import require
 
 CLASS_NAMES = {
     "digits": tuple("0123456789"),
+    "clipart": ("mammals", "birds", "bugs", "fruit", "desserts", "drinks", "vehicles", "buildings"),
     "mnist": tuple("0123456789"),
     "fashion_mnist": ("T-shirt", "trouser", "pullover", "dress", "coat", "sandal", "shirt", "sneaker", "bag", "boot"),
     "cifar10": ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"),
+    "ants_bees": ("ants", "bees"),
 }
-IMAGE_SHAPES = {"digits": (28, 28, 1), "mnist": (28, 28, 1), "fashion_mnist": (28, 28, 1), "cifar10": (32, 32, 3)}
+IMAGE_SHAPES = {
+    "digits": (28, 28, 1),
+    "clipart": (96, 96, 3),
+    "mnist": (28, 28, 1),
+    "fashion_mnist": (28, 28, 1),
+    "cifar10": (32, 32, 3),
+    "ants_bees": (224, 224, 3),
+}
 ARRAYS = ("x_train", "y_train", "x_test", "y_test")
-DIGITS = pathlib.Path(__file__).parent / "assets" / "digits.npz"
-DIGITS_SHA256 = "ac92502227d451d09e12e9fc07925c5825e8e070c36ea3a1819eec435104e182"
+ASSETS = pathlib.Path(__file__).parent / "assets"
+# The files that come with the package, by their SHA-256. LICENSE says where their images are from.
+EMBEDDED = {
+    "digits": "ac92502227d451d09e12e9fc07925c5825e8e070c36ea3a1819eec435104e182",
+    "clipart": "1b38007e4a7b191cfe2db02bbd974424199049d5d982bd4fa3a4520dea7df11a",
+}
+ANTS_BEES = "https://download.pytorch.org/tutorial/hymenoptera_data.zip"
 
 
 @dataclass(frozen=True, eq=False)  # == between arrays has no one answer
@@ -53,14 +69,20 @@ class Dataset:
 
 
 def load(name):
-    """Load a data set by name: ``"digits"``, ``"mnist"``, ``"fashion_mnist"`` or ``"cifar10"``.
+    """Load a data set by name: a key of ``CLASS_NAMES``.
 
-    ``"digits"`` is part of the package: 5,000 of the 70,000 images of MNIST (LeCun et al. 1998), 400 a class for
-    training and 100 for testing. The others come from ``$COURSEKIT_DATA/<name>.npz`` where that variable is set, else
-    through ``keras.datasets``, which downloads them once.
+    Two are part of the package. ``"digits"`` are 5,000 of the 70,000 images of MNIST (LeCun et al. 1998), 400 a class
+    for training and 100 for testing. ``"clipart"`` are drawings of the Open Clip Art Library in eight classes, 24 to 64
+    a class for training and 16 to 43 for testing. Those that are alike, a drawing and its outline for instance, are on
+    one side, and come first among the training images: ``hold_out`` leaves nothing that is like what it takes.
+
+    The others come from ``$COURSEKIT_DATA/<name>.npz`` where that variable is set, else they are downloaded once:
+    ``"mnist"``, ``"fashion_mnist"`` and ``"cifar10"`` through ``keras.datasets``, and ``"ants_bees"``, photographs of
+    ants and of bees, about 120 a class for training and 75 for testing, from PyTorch's tutorial on transfer learning
+    (Chilamkurthy 2017), cropped to a square about the center.
 
     Args:
-        name: str, one of these four.
+        name: str.
 
     Returns:
         A ``Dataset``.
@@ -75,8 +97,8 @@ def load(name):
     if name not in list(CLASS_NAMES):
         raise ValueError(f"There is no data set {name!r}; choose one of {', '.join(CLASS_NAMES)}.")
     folder = os.environ.get("COURSEKIT_DATA")
-    if name == "digits":
-        arrays = _read(DIGITS, name, DIGITS_SHA256)
+    if name in EMBEDDED:
+        arrays = _read_embedded(name)
     elif folder:
         arrays = _read_from_folder(pathlib.Path(folder).expanduser(), name)
     else:
@@ -102,7 +124,7 @@ def save(name, folder):
     """
     if name not in list(CLASS_NAMES):
         raise ValueError(f"There is no data set {name!r}; choose one of {', '.join(CLASS_NAMES)}.")
-    arrays = _read(DIGITS, name, DIGITS_SHA256) if name == "digits" else _download(name)
+    arrays = _read_embedded(name) if name in EMBEDDED else _download(name)
     folder = pathlib.Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     target, unfinished = folder / f"{name}.npz", folder / f".{name}.unfinished.npz"
@@ -269,6 +291,10 @@ def _read_from_folder(folder, name):
     return _read(path, name, (beside.read_text("utf-8").split() or ["(none)"])[0] if beside.is_file() else None)
 
 
+def _read_embedded(name):
+    return _read(ASSETS / f"{name}.npz", name, EMBEDDED[name])
+
+
 def _read(path, name, expected):
     """Read the four arrays of a file, and refuse a file that is not what it should be."""
     if expected is not None and sha256(path) != expected:
@@ -276,6 +302,9 @@ def _read(path, name, expected):
     try:
         with np.load(path, allow_pickle=False) as file:
             arrays = {array: file[array] for array in ARRAYS}
+        for half in ("train", "test"):
+            if arrays[f"x_{half}"].ndim == 1:
+                arrays[f"x_{half}"] = _tiles(arrays[f"x_{half}"], len(arrays[f"y_{half}"]), IMAGE_SHAPES[name])
     except Exception as error:  # a damaged file fails in any layer: zip, zlib, NumPy's header, Python's tokenizer
         raise ValueError(
             f"{path} cannot be read as {name} ({error}); make it again: python -m coursekit.data {name} FOLDER."
@@ -291,17 +320,55 @@ def _read(path, name, expected):
     return arrays
 
 
+def _tiles(file, number, shape):
+    """The images in the bytes of a picture file: the first so many squares of the picture, row by row."""
+    from PIL import Image  # not for what has none of these
+
+    height, width, channels = shape
+    picture = np.asarray(Image.open(io.BytesIO(file.tobytes())).convert("RGB"))
+    rows = picture.reshape(-1, height, picture.shape[1] // width, width, channels)
+    return rows.swapaxes(1, 2).reshape(-1, *shape)[:number]
+
+
 def _download(name):
     import keras
 
     try:
-        (x_train, y_train), (x_test, y_test) = getattr(keras.datasets, name).load_data()
+        if name == "ants_bees":
+            loaded = keras.utils.get_file(origin=ANTS_BEES)
+        else:
+            loaded = getattr(keras.datasets, name).load_data()
     except Exception as error:  # keras raises a bare Exception where the network is missing
         raise FileNotFoundError(
             f"{name} is not on this computer and could not be downloaded ({error}); connect to the internet, or set "
             f"COURSEKIT_DATA to a folder with {name}.npz in it."
         ) from error
+    if name == "ants_bees":
+        return _photographs(loaded)
+    (x_train, y_train), (x_test, y_test) = loaded
     return dict(zip(ARRAYS, (x_train, y_train, x_test, y_test), strict=True))
+
+
+def _photographs(path):
+    """The arrays of the archive of ants_bees: JPEG files in folders train and val, and there in one for each class."""
+    from PIL import Image, ImageOps
+
+    height, width, _ = IMAGE_SHAPES["ants_bees"]
+    halves, class_names = {"train": "train", "val": "test"}, CLASS_NAMES["ants_bees"]
+    lists = {array: [] for array in ARRAYS}
+    try:
+        with zipfile.ZipFile(path) as archive:
+            for member in sorted(name for name in archive.namelist() if name.endswith(".jpg")):
+                half, class_name = member.split("/")[-3:-1]
+                with archive.open(member) as file:
+                    picture = ImageOps.fit(Image.open(file).convert("RGB"), (width, height))
+                lists[f"x_{halves[half]}"].append(np.asarray(picture))
+                lists[f"y_{halves[half]}"].append(class_names.index(class_name))
+        if not all(lists.values()):
+            raise ValueError("no photographs in it")
+        return {array: np.array(values, "uint8") for array, values in lists.items()}
+    except Exception as error:  # a damaged archive fails in any layer
+        raise ValueError(f"{path} cannot be read as ants_bees ({error}); delete it, and load it again.") from error
 
 
 def sha256(path):
@@ -313,7 +380,7 @@ def sha256(path):
     Returns:
         A str of 64 digits.
 
-    >>> sha256(DIGITS) == DIGITS_SHA256
+    >>> sha256(ASSETS / "digits.npz") == EMBEDDED["digits"]
     True
     """
     with open(path, "rb") as file:

@@ -2,6 +2,8 @@
 
 import os
 import pathlib
+import pickle
+from collections import OrderedDict
 from collections.abc import Mapping
 
 import h5py
@@ -116,6 +118,20 @@ def shipped(name):
         return [arrays[str(number)].astype("float32") for number in range(len(arrays))]
 
 
+def imagenet_classes():
+    """The names of the 1000 classes of ImageNet, in the order in which networks answer them.
+
+    Returns:
+        A tuple of str, the first of each class's names in WordNet, made different where two classes share it.
+
+    Source: Russakovsky et al. 2015, section 3.1.
+
+    >>> imagenet_classes()[281:283]
+    ('tabby', 'tiger cat')
+    """
+    return tuple((FOLDER / "imagenet-classes.txt").read_text("utf-8").splitlines())
+
+
 def from_pytorch(model, state):
     """Give a model the weights of the same network in PyTorch, layer by layer in order.
 
@@ -124,9 +140,9 @@ def from_pytorch(model, state):
     reorder ``state`` then.
 
     Args:
-        model: functional model of convolutions, dense layers and batch norms.
+        model: functional model of convolutions, depthwise ones among them, dense layers and batch norms.
         state: dict from names to arrays, in order: ``{name: tensor.numpy() for name, tensor in
-            module.state_dict().items()}``, or what ``np.load`` returns of a ``.npz`` file of it.
+            module.state_dict().items()}``, what ``np.load`` returns of a ``.npz`` file of it, or ``read_pytorch``.
 
     Returns:
         The model.
@@ -139,20 +155,52 @@ def from_pytorch(model, state):
     >>> from_pytorch(model, {"conv.weight": np.ones((4, 3, 5, 5))}).get_weights()[0].shape
     (5, 5, 3, 4)
     """
+    return assign(model, convert_pytorch(model, state), "of PyTorch")
+
+
+def convert_pytorch(model, state):
+    """The weights of a network in PyTorch as those of the same network here, without giving them to it.
+
+    Args:
+        model, state: as for ``from_pytorch``.
+
+    Returns:
+        A list of arrays, in the order of ``model.weights``.
+
+    Raises:
+        ValueError: for what is no dict.
+
+    >>> import keras
+    >>> model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(4, use_bias=False)])
+    >>> [array.shape for array in convert_pytorch(model, {"fc.weight": np.ones((4, 3))})]
+    [(3, 4)]
+    """
     if not isinstance(state, Mapping):
         raise ValueError(f"state is {type(state).__name__}; give a dict from names to arrays, as state_dict() does.")
     counters = "num_batches_tracked"  # of PyTorch's batch norm, for a moving average that Keras does not have
     arrays = [np.asarray(state[name]) for name in state if not name.endswith(counters)]
+    depthwise = _depthwise(model)
     for position, weight in enumerate(model.weights[: len(arrays)]):
+        if id(weight) in depthwise and arrays[position].ndim > 2:  # (out, 1, ...) there, one of each channel here
+            multiplier, shape = weight.shape[-1], arrays[position].shape
+            arrays[position] = arrays[position].reshape(-1, multiplier, *shape[2:]).swapaxes(0, 1)
         maps = _flattened(model, weight)
         if maps and arrays[position].shape == (weight.shape[1], weight.shape[0]):
             height, width, channels = maps
             by_channel = arrays[position].reshape(-1, channels, height, width)
             arrays[position] = np.moveaxis(by_channel, 1, 3).reshape(arrays[position].shape)
-    return assign(model, [array.transpose(_AXES.get(array.ndim, range(array.ndim))) for array in arrays], "of PyTorch")
+    return [array.transpose(_AXES.get(array.ndim, range(array.ndim))) for array in arrays]
 
 
 _AXES = {5: (2, 3, 4, 1, 0), 4: (2, 3, 1, 0), 3: (2, 1, 0), 2: (1, 0)}
+
+
+def _depthwise(model):
+    """The ids of the kernels of a model's depthwise convolutions."""
+    from keras import layers
+
+    kinds = (layers.DepthwiseConv1D, layers.DepthwiseConv2D)
+    return {id(one.kernel) for one in _keras.all_layers(model) if isinstance(one, kinds) and one.built}
 
 
 def _flattened(model, weight):
@@ -167,3 +215,60 @@ def _flattened(model, weight):
     if len(parents) == 1 and isinstance(parents[0], layers.Flatten) and len(parents[0].input.shape) == 4:
         return tuple(parents[0].input.shape[1:])
     return None
+
+
+def read_pytorch(path):
+    """Read a state dict that PyTorch saved in the form it had before version 1.6, without PyTorch.
+
+    A pickle may call whatever it likes. Of this one nothing but dicts, numbers and tensors is made.
+
+    Args:
+        path: str or path of the file.
+
+    Returns:
+        A dict from names to arrays, float32 or int64, in the file's order.
+
+    Raises:
+        FileNotFoundError: where there is no such file.
+        ValueError: for a file of another form, a damaged one, or one that holds anything else.
+    """
+    with open(path, "rb") as file:
+        try:
+            _, _, _ = (_Unpickler(file).load() for _ in range(3))  # a magic number, a version, and sizes in C
+            unpickler = _Unpickler(file)
+            state = unpickler.load()
+            for key in _Unpickler(file).load():
+                storage = unpickler.storages[key]
+                (size,) = np.frombuffer(file.read(8), "<i8")
+                storage[:] = np.frombuffer(file.read(size * storage.itemsize), storage.dtype)
+            return dict(state)
+        except Exception as error:  # a damaged pickle fails in any way
+            raise ValueError(f"{path} cannot be read as a state dict of PyTorch's older form ({error}).") from error
+
+
+class _Unpickler(pickle.Unpickler):
+    """Makes tensors as views of storages, which the file holds behind the pickle."""
+
+    def __init__(self, file):
+        super().__init__(file)
+        self.storages = {}
+
+    def find_class(self, module, name):
+        known = {
+            "collections.OrderedDict": OrderedDict,
+            "torch.FloatStorage": np.dtype("<f4"),
+            "torch.LongStorage": np.dtype("<i8"),
+            "torch._utils._rebuild_tensor_v2": _tensor,
+        }
+        if f"{module}.{name}" not in known:
+            raise pickle.UnpicklingError(f"it wants to call {module}.{name}")
+        return known[f"{module}.{name}"]
+
+    def persistent_load(self, pid):
+        _, dtype, key, _, size, _ = pid
+        return self.storages.setdefault(key, np.empty(size, dtype))
+
+
+def _tensor(storage, offset, shape, strides, *_):
+    size = storage.itemsize
+    return np.ndarray(shape, storage.dtype, storage, offset * size, [stride * size for stride in strides])

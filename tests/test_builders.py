@@ -12,7 +12,7 @@ from conftest import BACKEND, ROOT, numpy, of_structure
 from keras import layers
 from numpy.testing import assert_allclose, assert_array_equal
 
-from coursekit import gan, inception, normalization, resnet, transfer
+from coursekit import efficientnet, gan, inception, normalization, resnet, transfer
 
 SHAPE = (8, 8, 3)
 SMALL = dict(width_multiplier=0.05, modules=("3a", "4a"))
@@ -26,9 +26,10 @@ BUILDERS = {
     "resnet": (functools.partial(resnet.resnet, SHAPE, 3, depth=8, filters=2), True),
     "plain": (functools.partial(resnet.plain, SHAPE, 3, depth=8, filters=2), True),
     "resnet_v2": (functools.partial(resnet.resnet_v2, (32, 32, 1), 3, depth=18), True),
+    "efficientnet_lite0": (functools.partial(efficientnet.efficientnet_lite0, SHAPE, 3), True),
 }
 # What is light enough to be made many times.
-LIGHT = [name for name in BUILDERS if name not in ("alexnet", "googlenet", "resnet_v2")]
+LIGHT = [name for name in BUILDERS if name not in ("alexnet", "googlenet", "resnet_v2", "efficientnet_lite0")]
 # What is trained: all that is light, but on JAX, which compiles for long, one with each of our two normalizations.
 TRAINED = LIGHT if BACKEND != "jax" else ["small_alexnet", "resnet"]
 

@@ -1,17 +1,21 @@
 """The data sets: what a good file gives, what every kind of bad one is told, and how they are cut and drawn from."""
 
 import hashlib
+import io
 import pickle
 import shutil
 import subprocess
 import sys
+import zipfile
 
 import keras
+import make_clipart
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
+from PIL import Image, ImageDraw, ImageOps
 
 from coursekit import data
 
@@ -81,19 +85,82 @@ def test_digits():
     assert not {image.tobytes() for image in digits.x_train} & {image.tobytes() for image in digits.x_test}
 
 
-def test_corrupt_digits(tmp_path, monkeypatch):
-    content = bytearray(data.DIGITS.read_bytes())
+def test_clipart():
+    clipart = data.load("clipart")
+    assert (clipart.x_train.shape, clipart.x_test.shape) == ((288, 96, 96, 3), (193, 96, 96, 3))
+    assert_array_equal(np.bincount(clipart.y_train), [64, 24, 26, 43, 40, 27, 35, 29])
+    assert_array_equal(np.bincount(clipart.y_test), [43, 16, 18, 29, 26, 18, 23, 20])
+    for x, y in [(clipart.x_train, clipart.y_train), (clipart.x_test, clipart.y_test)]:
+        assert (x.dtype, y.dtype) == (np.float32, np.int64)
+        assert (x.min(), x.max()) == (0, 1)
+
+
+def as_others_store_them(x):
+    """Small gray pictures and their mirror images, each a vector of mean 0 and length 1."""
+    gray = x.mean(3).reshape(-1, 16, 6, 16, 6).mean((2, 4))
+    vectors = np.stack([gray, gray[:, :, ::-1]]).reshape(2, len(x), -1)
+    vectors = vectors - vectors.mean(2, keepdims=True)
+    return vectors / np.linalg.norm(vectors, axis=2, keepdims=True)
+
+
+def test_no_test_picture_of_clipart_is_nearly_one_for_training():
+    clipart = data.load("clipart")
+    (train, mirrored), (test, _) = as_others_store_them(clipart.x_train), as_others_store_them(clipart.x_test)
+    assert max((train @ test.T).max(), (mirrored @ test.T).max()) < 0.95
+    assert (train @ train.T - np.eye(len(train))).max() > 0.98  # on one side there are such pairs, and they are seen
+
+
+def test_what_hold_out_takes_of_clipart_is_like_nothing_that_it_leaves():
+    rest, (images, _) = data.hold_out(data.load("clipart"), 4)
+    (taken, mirrored), (left, _) = as_others_store_them(images), as_others_store_them(rest.x_train)
+    assert max((taken @ left.T).max(), (mirrored @ left.T).max()) < 0.95
+    assert data.few_shot(rest, 20, seed=0).x_train.shape == (160, 96, 96, 3)
+
+
+def test_every_picture_of_clipart_has_content_that_fills_it():
+    clipart = data.load("clipart")
+    for picture in np.concatenate([clipart.x_train, clipart.x_test]):
+        dark = picture.min(2) < 0.9
+        assert dark.mean() > 0.01
+        rows, columns = np.flatnonzero(dark.any(1)), np.flatnonzero(dark.any(0))
+        assert max(np.ptp(rows), np.ptp(columns)) > 96 / 2
+
+
+def test_the_source_of_every_picture_of_clipart_is_listed():
+    lines = [line.split("\t") for line in (data.ASSETS / "clipart.txt").read_text("utf-8").splitlines()]
+    clipart = data.load("clipart")
+    for half, labels in (("train", clipart.y_train), ("test", clipart.y_test)):
+        assert [line[1] for line in lines if line[0] == half] == [clipart.class_names[label] for label in labels]
+    paths = [line[2] for line in lines]
+    assert len(set(paths)) == len(paths) and all(path.endswith(".png") for path in paths)
+
+
+def test_clipart_is_cut_as_the_others_are():
+    clipart = data.load("clipart")
+    assert data.select_classes(clipart, ["birds", "bugs"]).x_test.shape == (16 + 18, 96, 96, 3)
+    assert data.downsample(clipart, 3).x_train.shape == (288, 32, 32, 3)
+
+
+def copy_embedded(name, folder, monkeypatch):
+    copy = folder / f"{name}.npz"
+    shutil.copyfile(data.ASSETS / copy.name, copy)
+    monkeypatch.setattr(data, "ASSETS", folder)
+    return copy
+
+
+@pytest.mark.parametrize("name", data.EMBEDDED)
+def test_corrupt_embedded(tmp_path, monkeypatch, name):
+    copy = copy_embedded(name, tmp_path, monkeypatch)
+    content = bytearray(copy.read_bytes())
     content[len(content) // 2] ^= 1
-    copy = tmp_path / "digits.npz"
     copy.write_bytes(content)
-    monkeypatch.setattr(data, "DIGITS", copy)
-    with pytest.raises(ValueError, match=r"digits\.npz is corrupt: its SHA-256 is not"):
-        data.load("digits")
+    with pytest.raises(ValueError, match=rf"{name}\.npz is corrupt: its SHA-256 is not"):
+        data.load(name)
 
 
 @pytest.mark.parametrize("function", [data.load, lambda name: data.save(name, "nowhere")])
 def test_unknown_name(function):
-    with pytest.raises(ValueError, match="There is no data set 'imagenet'; choose one of digits, mnist, fashion_mnist"):
+    with pytest.raises(ValueError, match="There is no data set 'imagenet'; choose one of digits, clipart, mnist"):
         function("imagenet")
 
 
@@ -118,8 +185,9 @@ def test_from_folder(folder, name):
     assert_holds(data.load(name), name, arrays)
 
 
-def test_digits_do_not_need_the_folder(folder):
-    assert len(data.load("digits").x_train) == 4000
+@pytest.mark.parametrize(("name", "images"), [("digits", 4000), ("clipart", 288)])
+def test_what_is_embedded_does_not_need_the_folder(folder, name, images):
+    assert len(data.load(name).x_train) == images
 
 
 def test_missing_from_folder(folder, monkeypatch):
@@ -229,6 +297,91 @@ def test_sidecar(folder):
         data.load("mnist")
 
 
+# Ants and bees: an archive of photographs, of any size and shape
+
+
+def archive(path, members):
+    """An archive of one-colored photographs 30 pixels high and 60 wide, with other colors left and right of its center.
+
+    members: dict from the path of a file in the archive to the gray of its center, or to the bytes of another file.
+    """
+    with zipfile.ZipFile(path, "w") as file:
+        for member, gray in members.items():
+            pixels = np.full((30, 60, 3), [255, 0, 0], "uint8")
+            pixels[:, 15:45] = gray if isinstance(gray, int) else 0
+            content = io.BytesIO()
+            Image.fromarray(pixels).save(content, "JPEG", quality=95, subsampling=0)
+            file.writestr(f"hymenoptera_data/{member}", content.getvalue() if isinstance(gray, int) else gray)
+    return str(path)
+
+
+PHOTOGRAPHS = {
+    "train/bees/1.jpg": 40,
+    "train/ants/2.jpg": 80,
+    "train/ants/1.jpg": 120,
+    "train/ants/imageNotFound.gif": b"GIF89a",
+    "val/ants/1.jpg": 160,
+    "val/bees/1.jpg": 200,
+}
+
+
+def mock_archive(monkeypatch, path):
+    def get_file(origin):
+        assert origin == data.ANTS_BEES
+        return path
+
+    monkeypatch.setattr(keras.utils, "get_file", get_file)
+
+
+def test_ants_and_bees(tmp_path, monkeypatch):
+    mock_archive(monkeypatch, archive(tmp_path / "archive.zip", PHOTOGRAPHS))
+    photographs = data.load("ants_bees")
+    assert photographs.class_names == ("ants", "bees")
+    assert (photographs.x_train.shape, photographs.x_test.shape) == ((3, 224, 224, 3), (2, 224, 224, 3))
+    assert (photographs.y_train.tolist(), photographs.y_test.tolist()) == ([0, 0, 1], [0, 1])
+    for x, grays in ((photographs.x_train, [120, 80, 40]), (photographs.x_test, [160, 200])):
+        assert x.dtype == np.float32
+        for image, gray in zip(x, grays, strict=True):
+            assert_allclose(image[:, 20:-20] * 255, gray, atol=3)  # cropped about the center, in the order of the names
+
+    path = data.save("ants_bees", tmp_path / "folder")
+    monkeypatch.setattr(keras.utils, "get_file", lambda origin: pytest.fail("the folder has it"))
+    monkeypatch.setenv("COURSEKIT_DATA", str(path.parent))
+    assert_array_equal(data.load("ants_bees").x_train, photographs.x_train)
+
+
+def test_ants_and_bees_without_a_network(monkeypatch):
+    def fail(origin):
+        raise Exception(f"URL fetch failure on {origin}")
+
+    monkeypatch.setattr(keras.utils, "get_file", fail)
+    with pytest.raises(
+        FileNotFoundError, match=r"URL fetch .*set COURSEKIT_DATA to a folder with ants_bees\.npz"
+    ) as caught:
+        data.load("ants_bees")
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "members",
+    [
+        None,
+        {},
+        {name: gray for name, gray in PHOTOGRAPHS.items() if name.startswith("train")},
+        PHOTOGRAPHS | {"train/wasps/1.jpg": 0},
+        PHOTOGRAPHS | {"test/ants/1.jpg": 0},
+        PHOTOGRAPHS | {"val/ants/2.jpg": b"no photograph"},
+        PHOTOGRAPHS | {"3.jpg": 0},
+    ],
+)
+def test_another_archive_than_that_of_ants_and_bees(tmp_path, monkeypatch, members):
+    path = tmp_path / "archive.zip"
+    path.write_text("<html>404</html>") if members is None else archive(path, members)
+    mock_archive(monkeypatch, str(path))
+    with pytest.raises(ValueError, match=r"archive\.zip cannot be read as ants_bees .*; delete it, and load it again"):
+        data.load("ants_bees")
+
+
 # Saving
 
 
@@ -244,6 +397,13 @@ def test_what_is_saved_can_be_loaded(tmp_path, monkeypatch, name):
     mock_no_network(monkeypatch, name)
     monkeypatch.setenv("COURSEKIT_DATA", str(path.parent))
     assert_holds(data.load(name), name, arrays)
+
+
+def test_saved_clipart_is_clipart(tmp_path, monkeypatch):
+    clipart = data.load("clipart")
+    with np.load(data.save("clipart", tmp_path)) as saved:
+        assert_array_equal(saved["x_test"], np.round(clipart.x_test * 255))
+        assert_array_equal(saved["y_train"], clipart.y_train)
 
 
 def test_a_full_disk_leaves_the_old_file(folder, monkeypatch):
@@ -266,7 +426,7 @@ def test_command_line(tmp_path):
     made = subprocess.run([*command, "digits", tmp_path], capture_output=True, text=True, check=True)
     path = tmp_path / "digits.npz"
     assert made.stdout == f"{path}\n"
-    with np.load(path) as saved, np.load(data.DIGITS) as embedded:
+    with np.load(path) as saved, np.load(data.ASSETS / "digits.npz") as embedded:
         for array in data.ARRAYS:
             assert_array_equal(saved[array], embedded[array])
 
@@ -294,11 +454,8 @@ def test_command_line_refuses(tmp_path, monkeypatch, capsys, arguments, sentence
 
 
 def test_command_line_refuses_corrupt_digits(tmp_path, monkeypatch, capsys):
-    broken = tmp_path / "digits.npz"
-    shutil.copyfile(data.DIGITS, broken)
-    with open(broken, "ab") as file:
+    with open(copy_embedded("digits", tmp_path, monkeypatch), "ab") as file:
         file.write(b"!")
-    monkeypatch.setattr(data, "DIGITS", broken)
     monkeypatch.setattr(sys, "argv", ["coursekit.data", "digits", str(tmp_path / "out")])
     with pytest.raises(SystemExit) as stopped:
         data.main()
@@ -436,3 +593,50 @@ def test_names_and_classes_that_are_none_are_one_sentence():
         data.load(["digits"])
     with pytest.raises(ValueError, match="classes is 3; give a list"):
         data.select_classes(data.load("digits"), 3)
+
+
+# Making clipart
+
+
+def drawing(path, points, color="navy", mirrored=False):
+    """A polygon on a transparent background, in a corner of its canvas."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    image = Image.new("RGBA", (300, 200))
+    ImageDraw.Draw(image).polygon([(20 + x, 30 + y) for x, y in points], color, "black", 3)
+    (ImageOps.mirror(image) if mirrored else image).save(path)
+
+
+@pytest.mark.only_on("tensorflow")  # without Keras
+def test_clipart_keeps_what_is_alike_on_one_side(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(data, "ASSETS", tmp_path)
+    root = tmp_path / "openclipart" / make_clipart.SOURCE
+    shapes = {
+        "arrow": [(0, 50), (60, 0), (60, 30), (120, 30), (120, 70), (60, 70), (60, 100)],
+        "hook": [(0, 0), (90, 0), (90, 20), (20, 20), (20, 120), (0, 120)],
+        "kite": [(60, 0), (75, 45), (60, 130), (45, 45)],
+        "mouth": [(0, 0), (70, 40), (140, 0), (70, 20)],
+        "stairs": [(0, 90), (0, 60), (30, 60), (30, 30), (60, 30), (60, 0), (90, 0), (90, 90)],
+    }
+    for patterns in make_clipart.CLASSES.values():
+        folder = root / patterns[0].removesuffix("/**")
+        for name, points in shapes.items():
+            drawing(folder / f"{name}.png", points)
+        drawing(folder / "arrow_2.png", shapes["arrow"])  # the same picture
+        drawing(folder / "arrow_3.png", shapes["arrow"], "orange", mirrored=True)
+        drawing(folder / "zigzag_bw.png", shapes["kite"][:3])
+        drawing(folder / "zigzag.png", shapes["mouth"][:3])
+    drawing(root / "food/fruit/champignon_01.png", shapes["hook"])
+    make_clipart.main(tmp_path / "openclipart")
+
+    assert tuple(make_clipart.CLASSES) == data.CLASS_NAMES["clipart"]
+    lines = [line.split("\t") for line in (tmp_path / "clipart.txt").read_text().splitlines()]
+    halves = {path: half for half, _, path in lines}
+    fruit = {path.split("/")[-1].removesuffix(".png"): half for path, half in halves.items() if "/fruit/" in path}
+    assert fruit.keys() == {*shapes, "arrow_3", "zigzag", "zigzag_bw"}
+    assert fruit["arrow"] == fruit["arrow_3"] and fruit["zigzag"] == fruit["zigzag_bw"]
+    digest = data.sha256(tmp_path / "clipart.npz")
+    assert digest in capsys.readouterr().out
+    monkeypatch.setitem(data.EMBEDDED, "clipart", digest)
+    clipart = data.load("clipart")
+    assert len(clipart.x_train) + len(clipart.x_test) == len(lines)
+    assert {half for half, label, _ in lines if label == "birds"} == {"train", "test"}

@@ -44,8 +44,8 @@ def test_example(example, monkeypatch):
 
 # Modules that readers call, and whose docstrings their tools show.
 FOR_READERS = (
-    "runtime transfer normalization gan metrics inception resnet pretrained cost cost_rules multiplications "
-    "receptive_field data training experiments gradients claims cards plots records require exercises "
+    "runtime transfer normalization gan metrics inception resnet efficientnet pretrained cost cost_rules "
+    "multiplications receptive_field data training experiments gradients claims cards plots records require exercises "
     "exercises.question"
 )
 ORDER = {"Args:": 0, "Returns:": 1, "Yields:": 1, "Raises:": 2}

@@ -1,5 +1,10 @@
 """Trained weights: what is shipped is what is loaded, a changed file is refused, and PyTorch's mean the same here."""
 
+import pickle
+import sys
+import types
+from collections import OrderedDict
+
 import keras
 import numpy as np
 import pytest
@@ -150,6 +155,18 @@ def test_kernels_of_pytorch_of_any_rank(layer):
     np.testing.assert_array_equal(np.moveaxis(kernel, (-1, -2), (0, 1)), state["weight"])
 
 
+@pytest.mark.parametrize("multiplier", [1, 2])
+def test_depthwise_kernels_of_pytorch(multiplier):
+    """PyTorch's definition: filter number c * multiplier + m is the m-th that sees channel c."""
+    layer = keras.layers.DepthwiseConv2D((2, 3), depth_multiplier=multiplier, use_bias=False)
+    model = keras.Sequential([keras.Input((2, 3, 5)), layer])
+    random = np.random.default_rng(0)
+    weight, x = random.normal(size=(5 * multiplier, 1, 2, 3)), random.normal(size=(1, 2, 3, 5)).astype("float32")
+    pretrained.from_pytorch(model, {"weight": weight})
+    expected = [np.sum(weight[k, 0] * x[0, :, :, k // multiplier]) for k in range(5 * multiplier)]
+    np.testing.assert_allclose(numpy(model(x))[0, 0, 0], expected, rtol=1e-4, atol=1e-5)
+
+
 def test_pytorch_flattens_channel_by_channel():
     random = np.random.default_rng(0)
     stack = [keras.layers.Flatten(), keras.layers.Dropout(0.5), keras.layers.Dense(4, use_bias=False)]
@@ -188,3 +205,122 @@ def test_a_file_of_another_name_is_told_so(folder):
 def test_the_state_of_pytorch_is_a_dict(state):
     with pytest.raises(ValueError, match="give a dict from names to arrays"):
         pretrained.from_pytorch(dense(), state)
+
+
+# PyTorch's files without PyTorch: those who write them here are stand-ins by the names that a file holds
+
+
+class Tensor:
+    def __init__(self, array, storage=None, offset=0):
+        self.array, self.storage, self.offset = array, array if storage is None else storage, offset
+
+    def __reduce__(self):
+        strides = tuple(stride // self.array.itemsize for stride in self.array.strides)
+        rebuild = sys.modules["torch._utils"]._rebuild_tensor_v2
+        return rebuild, (Storage(self.storage), self.offset, self.array.shape, strides, False, OrderedDict())
+
+
+class Storage:
+    def __init__(self, array):
+        self.values = array.ravel("K")
+        self.key = str(id(array))
+
+
+class Pickler(pickle.Pickler):
+    def persistent_id(self, thing):
+        if isinstance(thing, Storage):
+            self.storages = getattr(self, "storages", {}) | {thing.key: thing.values}
+            kind = {"f": "FloatStorage", "i": "LongStorage"}[thing.values.dtype.kind]
+            return ("storage", getattr(sys.modules["torch"], kind), thing.key, "cpu", thing.values.size, None)
+
+
+@pytest.fixture
+def torch_save(monkeypatch):
+    """Writes a state dict as PyTorch did before version 1.6."""
+    torch, utils = types.ModuleType("torch"), types.ModuleType("torch._utils")
+    torch.FloatStorage = type("FloatStorage", (), {"__module__": "torch"})
+    torch.LongStorage = type("LongStorage", (), {"__module__": "torch"})
+    exec("def _rebuild_tensor_v2(*_): pass", vars(utils))
+    monkeypatch.setitem(sys.modules, "torch", torch)
+    monkeypatch.setitem(sys.modules, "torch._utils", utils)
+
+    def save(state, path):
+        with open(path, "wb") as file:
+            for head in (0x1950A86A20F9469CFC6C, 1001, {"little_endian": True}):
+                pickle.dump(head, file, protocol=2)
+            pickler = Pickler(file, protocol=2)
+            pickler.dump(state)
+            storages = getattr(pickler, "storages", {})
+            pickle.dump(sorted(storages), file, protocol=2)
+            for key in sorted(storages):
+                file.write(np.int64(storages[key].size).tobytes() + storages[key].tobytes())
+
+    return save
+
+
+@pytest.mark.only_on("tensorflow")  # PyTorch's own writes the file that test_efficientnet.py reads
+def test_a_state_dict_of_pytorch_is_read_without_it(folder, torch_save):
+    random = np.random.default_rng(0)
+    plain = random.normal(size=(3, 4)).astype("float32")
+    channels_last = random.normal(size=(2, 3, 4, 5)).astype("float32").transpose(0, 3, 1, 2)
+    whole = np.arange(12, dtype="float32")
+    state = OrderedDict(b=plain, a=channels_last, number=np.array(7, "int64"))
+    tensors = OrderedDict((name, Tensor(array)) for name, array in state.items())
+    tensors["part"] = Tensor(whole[4:10].reshape(2, 3), whole, 4)
+    torch_save(tensors, folder / "state.pth")
+    read = pretrained.read_pytorch(folder / "state.pth")
+    assert list(read) == ["b", "a", "number", "part"]
+    for name, array in (state | {"part": whole[4:10].reshape(2, 3)}).items():
+        assert read[name].dtype == array.dtype
+        np.testing.assert_array_equal(read[name], array)
+
+
+class Bomb:
+    def __reduce__(self):
+        return (pytest.fail, ("a file of weights was run",))
+
+
+@pytest.mark.only_on("tensorflow")
+def test_no_file_of_pytorch_runs_anything(folder, torch_save):
+    torch_save({"a": Bomb()}, folder / "inside.pth")
+    (folder / "first.pth").write_bytes(pickle.dumps(Bomb()))
+    for name in ("inside", "first"):
+        with pytest.raises(ValueError, match=rf"{name}\.pth cannot be read as a state dict .*it wants to call _pytest"):
+            pretrained.read_pytorch(folder / f"{name}.pth")
+
+
+@pytest.mark.only_on("tensorflow")
+def test_a_tensor_cannot_reach_beyond_its_storage(folder, torch_save):
+    torch_save({"a": Tensor(np.ones((3, 4), "float32"), np.ones(11, "float32"))}, folder / "far.pth")
+    with pytest.raises(ValueError, match=r"far\.pth cannot be read"):
+        pretrained.read_pytorch(folder / "far.pth")
+
+
+@pytest.mark.only_on("tensorflow")
+def test_a_damaged_file_of_pytorch_is_refused(folder, torch_save):
+    torch_save({"a": Tensor(np.ones((3, 4), "float32"))}, folder / "state.pth")
+    whole = (folder / "state.pth").read_bytes()
+    for length in range(0, len(whole), 7):
+        (folder / "cut.pth").write_bytes(whole[:length])
+        with pytest.raises(
+            ValueError, match=r"cut\.pth cannot be read as a state dict of PyTorch's older form"
+        ) as caught:
+            pretrained.read_pytorch(folder / "cut.pth")
+        assert "\n" not in str(caught.value)
+    with pytest.raises(FileNotFoundError):
+        pretrained.read_pytorch(folder / "none.pth")
+
+
+@pytest.mark.only_on("tensorflow")  # a text
+def test_the_words_of_imagenet(monkeypatch):
+    monkeypatch.undo()  # the folder is the package's own
+    names = pretrained.imagenet_classes()
+    assert len(names) == len({name.lower() for name in names}) == 1000
+    assert [names[c] for c in (0, 207, 285, 652, 967, 999)] == [
+        "tench",
+        "golden retriever",
+        "Egyptian cat",
+        "military uniform",
+        "espresso",
+        "toilet tissue",
+    ]

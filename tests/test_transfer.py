@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from keras import layers
 from numpy.testing import assert_allclose, assert_array_equal
 
-from coursekit import training, transfer
+from coursekit import _keras, efficientnet, training, transfer
 
 SHAPE = (8, 8, 1)
 CLASSES = 3
@@ -818,3 +818,170 @@ def test_several_rates_are_not_set_by_one():
     with pytest.raises(ValueError, match="has a learning rate for each of its layers; compile it again with others"):
         training.restart(model, before, learning_rate=0.1)
     assert not all(map(np.array_equal, before, model.get_weights()))
+
+
+# Backbones: a stand-in for the networks of `keras.applications`, and then they themselves
+
+
+def preprocess_input(pixels):
+    return pixels / 127.5 - 1
+
+
+def tiny_network(include_top, weights, input_shape, pooling):
+    assert not include_top and pooling == "avg"
+    if weights == "no network":
+        raise Exception("URL fetch failure on https://example.org")
+    x = inputs = keras.Input(input_shape)
+    x = layers.BatchNormalization(name="norm")(layers.Conv2D(4, 3, name="conv")(x))
+    x = layers.Concatenate(name="concat")([layers.ReLU(name="relu")(x), x + 1.0])
+    model = keras.Model(inputs, layers.GlobalAveragePooling2D(name="pool")(x), name="tiny")
+    return randomise(model) if weights == "imagenet" else model
+
+
+@pytest.fixture
+def tiny(monkeypatch):
+    monkeypatch.setattr(_keras, "applications", lambda: {"Tiny": tiny_network})
+
+
+def photographs(number=2, side=32):
+    return np.random.default_rng(0).random((number, side, side, 3), "float32")
+
+
+def test_a_backbone_prepares_the_pixels_itself(tiny):
+    model = transfer.backbone("Tiny", (8, 8, 3))
+    pixels = photographs(side=8)
+    expected = tiny_network(False, "imagenet", (8, 8, 3), "avg")(pixels * 2 - 1)
+    assert_allclose(numpy(model(pixels)), numpy(expected), rtol=1e-4, atol=1e-5)
+    assert (model.name, model.layers[-1].name, model.output.shape) == ("tiny", "features", (None, 8))
+
+
+@of_structure
+def test_a_name_reaches_every_layer_of_a_backbone(tiny):
+    for network in ("Tiny", "efficientnet-lite0"):
+        left = transfer.backbone(network, (8, 8, 3), weights=None, name="left")
+        assert left.name == "left" and left.layers[-1].name == "left_features"
+        assert all(layer.name.startswith("left_") for layer in leaves(left))
+    left, right = (transfer.backbone("Tiny", (8, 8, 3), name=name) for name in ("left", "right"))
+    x = keras.Input((8, 8, 3))
+    both = keras.Model(x, layers.Add()([left(x), right(x)]))
+    assert len({variable.path for variable in both.weights}) == len(both.weights)
+
+
+def test_a_backbone_is_saved_and_loaded(tiny, tmp_path):
+    model = transfer.backbone("Tiny", (None, None, 3))
+    model.save(tmp_path / "tiny.keras")
+    model.save_weights(tmp_path / "tiny.weights.h5")
+    again = transfer.backbone("Tiny", (8, 8, 3), weights=tmp_path / "tiny.weights.h5")
+    for other in (keras.saving.load_model(tmp_path / "tiny.keras"), again):
+        assert_allclose(numpy(other(photographs(side=8))), numpy(model(photographs(side=8))), rtol=1e-5)
+
+
+@pytest.mark.parametrize(("weights", "said"), [(3, "weights is int"), (np.ones(2), "weights is ndarray")])
+def test_what_are_no_weights_of_a_backbone_is_refused(tiny, weights, said):
+    with pytest.raises(ValueError, match=f"{said}; it must be None, 'imagenet', or the path"):
+        transfer.backbone("Tiny", (8, 8, 3), weights=weights)
+
+
+def test_a_backbone_that_cannot_be_downloaded_is_one_sentence(tiny, monkeypatch):
+    real = tiny_network
+    offline = lambda weights, **options: real(weights="no network" if weights else None, **options)  # noqa: E731
+    monkeypatch.setattr(_keras, "applications", lambda: {"Tiny": offline})
+    with pytest.raises(
+        FileNotFoundError, match=r"Tiny are not on this computer and .*URL fetch .*'efficientnet-lite0'"
+    ):
+        transfer.backbone("Tiny", (8, 8, 3))
+
+
+@pytest.mark.parametrize(
+    ("network", "shape", "weights", "said"),
+    [
+        ("MobileNetV9", (32, 32, 3), None, "network is 'MobileNetV9'; it must be one of 'efficientnet-lite0', 'ConvN"),
+        (["VGG16"], (32, 32, 3), None, r"network is \['VGG16'\]; it must be one of"),
+        ("VGG16", (32, 32), None, r"input_shape is \(32, 32\); it must be \(height, width, channels\)"),
+        ("VGG16", (32, 32, 1), None, r"input_shape is \(32, 32, 1\); these networks see colors: give it 3 channels"),
+    ],
+)
+def test_what_is_no_backbone_is_refused(network, shape, weights, said):
+    with pytest.raises(ValueError, match=said):
+        transfer.backbone(network, shape, weights=weights)
+
+
+@pytest.mark.parametrize("network", ["MobileNetV2", "VGG16", "DenseNet121", "EfficientNetB0"])
+def test_every_kind_of_preprocessing_is_the_network_s_own(network):
+    module = {"VGG16": "vgg16", "MobileNetV2": "mobilenet_v2", "DenseNet121": "densenet"}.get(network, "efficientnet")
+    expected = getattr(keras.applications, module).preprocess_input(photographs() * 255)
+    assert_allclose(numpy(transfer.Preprocessing(network)(photographs())), expected, rtol=1e-4, atol=1e-4)
+
+
+@of_structure
+def test_a_backbone_of_keras_is_that_of_keras():
+    model = transfer.backbone("MobileNet", (32, 32, 3), weights=None)
+    original = keras.applications.MobileNet((32, 32, 3), include_top=False, weights=None, pooling="avg")
+    original.set_weights(randomise(model).get_weights())
+    pixels = transfer.Preprocessing("MobileNet")(photographs())
+    assert_allclose(numpy(model(photographs())), numpy(original(pixels)), rtol=1e-4, atol=1e-5)
+
+
+@of_structure
+def test_the_backbone_of_this_course_is_its_classifier_without_the_last_layer():
+    classifier = efficientnet.efficientnet_lite0((32, 32, 3), weights="imagenet")
+    model = transfer.backbone("efficientnet-lite0", (32, 32, 3))
+    assert_equal(model.get_weights(), classifier.get_weights()[:-2])
+    kernel, bias = classifier.get_weights()[-2:]
+    expected = numpy(classifier(photographs()))
+    assert_allclose(numpy(model(photographs())) @ kernel + bias, expected, rtol=1e-3, atol=1e-4)
+
+
+def test_batch_norms_stay_as_they_are_while_the_rest_learns(tiny):
+    body = transfer.backbone("Tiny", (8, 8, 3))
+    for model in (
+        transfer.transfer_model(body, CLASSES, features="features"),
+        functional(body, layers.Dense(CLASSES), shape=(8, 8, 3)),
+    ):
+        before = by_layer(model)
+        train(transfer.freeze_batch_norm(model), x=photographs(6, 8))
+        after = by_layer(model)
+        assert_equal(after["norm"], before["norm"])
+        assert not np.array_equal(after["conv"][0], before["conv"][0])
+        assert_allclose(  # and in training, too, it is the averages that they use
+            numpy(model(photographs(6, 8), training=True)), numpy(model(photographs(6, 8))), rtol=1e-5
+        )
+
+
+def test_batch_norms_are_frozen_beside_rates_for_every_layer(tiny):
+    model = transfer.transfer_model(transfer.backbone("Tiny", (8, 8, 3)), CLASSES, features="features")
+    optimizer = transfer.layerwise_optimizer(model, 0.01, decay=0.5)
+    before = by_layer(model)
+    train(transfer.freeze_batch_norm(model), optimizer, x=photographs(6, 8))
+    assert_equal(by_layer(model)["norm"], before["norm"])
+    assert not np.array_equal(by_layer(model)["conv"][0], before["conv"][0])
+
+
+def test_predictions_are_told_in_words():
+    logits = np.zeros((2, 1000), "float32")
+    logits[0, [967, 504]] = 9, 8
+    logits[1, 0] = 100
+    for form in (logits, keras.ops.convert_to_tensor(logits)):
+        (first, second) = transfer.decode_predictions(form, top=3)
+        assert [word for word, _ in first[:2]] == ["espresso", "coffee mug"] and len(first) == 3
+        weights = np.exp([9, 8])
+        assert_allclose([p for _, p in first[:2]], weights / (weights.sum() + 998), rtol=1e-4)
+        assert second[0] == ("tench", 1.0)
+
+
+@pytest.mark.parametrize(
+    ("logits", "top", "said"),
+    [
+        (np.zeros(1000), 5, r"logits have shape \(1000,\); they must be \(batch, 1000\)"),
+        (np.zeros((2, 10)), 5, r"logits have shape \(2, 10\); they must be \(batch, 1000\)"),
+        (np.zeros((2, 1000)), 0, "top is 0; it must be a whole number from 1"),
+    ],
+)
+def test_what_are_no_predictions_is_refused(logits, top, said):
+    with pytest.raises(ValueError, match=said):
+        transfer.decode_predictions(logits, top)
+
+
+def test_what_has_no_batch_norm_to_freeze():
+    with pytest.raises(ValueError, match="3 is no Keras model"):
+        transfer.freeze_batch_norm(3)

