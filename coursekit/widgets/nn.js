@@ -40,7 +40,7 @@ export function dense(inputs, outputs, random) {
   return {
     weights: [kernel, bias],
     forward: (x) => ({
-      y: product(x, kernel, inputs, outputs).map((value, i) => value + bias[i % outputs]),
+      y: mapped(product(x, kernel, inputs, outputs), (value, i) => value + bias[i % outputs]),
       backward: (dy) => ({
         dx: productWithTransposed(dy, kernel, inputs, outputs),
         gradients: [productOfTransposed(x, dy, inputs, outputs), columnSums(dy, outputs)],
@@ -89,15 +89,15 @@ export function batchNorm(channels, momentum = 0.9, epsilon = 0.001) {
       let [mean, variance] = [movingMean, movingVariance];
       if (training) {
         mean = columnSums(x, channels).map((sum) => sum / count);
-        variance = columnSums(x.map((value, i) => (value - mean[i % channels]) ** 2), channels).map((sum) => sum / count);
+        variance = columnSums(mapped(x, (value, i) => (value - mean[i % channels]) ** 2), channels).map((sum) => sum / count);
         move(movingMean, mean);
         move(movingVariance, variance);
       }
       const scale = variance.map((value) => 1 / Math.sqrt(value + epsilon));
-      const normal = x.map((value, i) => (value - mean[i % channels]) * scale[i % channels]);
+      const normal = mapped(x, (value, i) => (value - mean[i % channels]) * scale[i % channels]);
       const backward = (dy) => {
-        const [dgamma, dbeta] = [columnSums(dy.map((value, i) => value * normal[i]), channels), columnSums(dy, channels)];
-        const dx = dy.map((value, i) => {
+        const [dgamma, dbeta] = [columnSums(mapped(dy, (value, i) => value * normal[i]), channels), columnSums(dy, channels)];
+        const dx = mapped(dy, (value, i) => {
           const c = i % channels;
           // An example moves the batch's mean and variance, and through them all the others.
           const shared = training ? (dbeta[c] + normal[i] * dgamma[c]) / count : 0;
@@ -105,7 +105,7 @@ export function batchNorm(channels, momentum = 0.9, epsilon = 0.001) {
         });
         return { dx, gradients: [dgamma, dbeta] };
       };
-      return { y: normal.map((value, i) => gamma[i % channels] * value + beta[i % channels]), backward };
+      return { y: mapped(normal, (value, i) => gamma[i % channels] * value + beta[i % channels]), backward };
     },
   };
 }
@@ -114,8 +114,8 @@ export function batchNorm(channels, momentum = 0.9, epsilon = 0.001) {
 export const relu = (slope = 0) => ({
   weights: [],
   forward: (x) => ({
-    y: x.map((value) => (value > 0 ? value : slope * value)),
-    backward: (dy) => ({ dx: dy.map((value, i) => (x[i] > 0 ? value : slope * value)), gradients: [] }),
+    y: mapped(x, (value) => (value > 0 ? value : slope * value)),
+    backward: (dy) => ({ dx: mapped(dy, (value, i) => (x[i] > 0 ? value : slope * value)), gradients: [] }),
   }),
 });
 
@@ -246,6 +246,13 @@ function productWithTransposed(dy, w, inputs, outputs) {
     }
   }
   return dx;
+}
+
+// What x.map(f) returns, which takes browsers half as long again.
+function mapped(x, f) {
+  const y = new Float64Array(x.length);
+  for (let i = 0; i < x.length; i += 1) y[i] = f(x[i], i);
+  return y;
 }
 
 function columnSums(values, columns) {

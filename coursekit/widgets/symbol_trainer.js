@@ -2,6 +2,7 @@ import { html, mount, svg } from "./dom.js";
 import { adam, batchNorm, convolution, dense, halves, load, randomizer, relu, sequential, softmaxCrossentropy } from "./nn.js";
 
 const SIDE = 28; // pixels, as the digits have
+const PIXELS = SIDE * SIDE;
 const PEN = 1.1; // half the width of a line, in pixels
 const COPIES = 200;
 const SOME = 12; // of them are shown
@@ -23,7 +24,7 @@ const LEARNERS = [
 
 // A drawing is a list of strokes, a stroke a list of points [x, y] in pixels. An image of it has 1 where there is ink.
 function rasterize(strokes, pen) {
-  const image = new Float64Array(SIDE * SIDE);
+  const image = new Float64Array(PIXELS);
   for (const stroke of strokes) stroke.forEach((point, i) => ink(image, stroke[Math.max(0, i - 1)], point, pen));
   return image;
 }
@@ -115,22 +116,27 @@ function learner(network, rate, train, test) {
 
 const range = (count) => Array.from({ length: count }, (_, i) => i);
 const inParts = (count) => range(Math.ceil(count / BATCH)).map((part) => range(count).slice(part * BATCH, (part + 1) * BATCH));
-const together = (items) => ({
-  x: Float64Array.from(items.flatMap(({ strokes, pen }) => [...rasterize(strokes, pen)])),
-  labels: items.map(({ label }) => label),
-});
+
+// Their pixels, a part at a time.
+function* pixels(items) {
+  const x = new Float64Array(items.length * PIXELS);
+  for (const part of inParts(items.length)) {
+    part.forEach((i) => x.set(rasterize(items[i].strokes, items[i].pen), i * PIXELS));
+    yield;
+  }
+  return { x, labels: items.map(({ label }) => label) };
+}
 
 // Trains all three on the same drawings, in the same batches and as many steps. It yields after every small piece of work,
 // for whoever runs it to decide how much fits into a frame; now and then what they get right.
-function* learning(symbols, features, seed) {
-  const train = together(symbols.flatMap((drawings, label) => drawings.map((strokes) => ({ label, strokes, pen: PEN }))));
-  const test = together(shakyCopies(symbols, randomizer(seed + 1)));
-  yield;
+function* learning(symbols, copies, features, seed) {
+  const train = yield* pixels(symbols.flatMap((drawings, label) => drawings.map((strokes) => ({ label, strokes, pen: PEN }))));
+  const test = yield* pixels(copies);
   const seen = [];
   for (const { x, labels } of [train, test]) {
     const found = [];
     for (const part of inParts(labels.length)) {
-      found.push(...features.forward(x.subarray(part[0] * SIDE ** 2, (part.at(-1) + 1) * SIDE ** 2)).y);
+      found.push(...features.forward(x.subarray(part[0] * PIXELS, (part.at(-1) + 1) * PIXELS)).y);
       yield;
     }
     seen.push({ x: Float64Array.from(found), labels });
@@ -139,7 +145,7 @@ function* learning(symbols, features, seed) {
   const random = randomizer(seed + 2);
   const head = () => dense(FEATURES, symbols.length, random);
   const learners = [
-    learner(dense(SIDE ** 2, symbols.length, random), RATES.pixels, train, test),
+    learner(dense(PIXELS, symbols.length, random), RATES.pixels, train, test),
     learner(sequential([...featureLayers(random), head()]), RATES.scratch, train, test),
     learner(head(), RATES.frozen, ...seen),
   ];
@@ -150,11 +156,11 @@ function* learning(symbols, features, seed) {
     yield;
     if (step % SHOWN_EVERY) continue;
     const right = learners.map(() => 0);
-    for (const part of inParts(COPIES)) {
+    for (const part of inParts(copies.length)) {
       learners.forEach(({ rightOf }, i) => { right[i] += rightOf(part); });
       yield;
     }
-    yield { step, drawings: train.labels.length, shares: right.map((count) => count / COPIES), guessing: 1 / symbols.length };
+    yield { step, drawings: train.labels.length, shares: right.map((count) => count / copies.length), guessing: 1 / symbols.length };
   }
 }
 
@@ -194,7 +200,7 @@ function render({ model, el }) {
   const hint = html("p", { class: "ck-note" });
   const bars = LEARNERS.map(bar);
   const says = html("p", { class: "ck-says", role: "status" });
-  const copies = html("div", { class: "ck-thumbs", role: "img", "aria-label": "Some of the copies" });
+  const some = html("div", { class: "ck-thumbs", role: "img", "aria-label": "Some of the copies" });
 
   function newPad(drawings) {
     const index = pads.length;
@@ -231,10 +237,10 @@ function render({ model, el }) {
   // Whenever a drawing comes or goes all three begin anew, so that what is shown depends on the drawings alone.
   function begin() {
     const symbols = pads.map(({ drawings }) => drawings).filter(({ length }) => length);
-    [latest, work] = [null, symbols.length > 1 ? learning(symbols, features, seed) : null];
+    const copies = symbols.length > 1 ? shakyCopies(symbols, randomizer(seed + 1)) : [];
+    [latest, work] = [null, copies.length ? learning(symbols, copies, features, seed) : null];
     pads.forEach((pad) => pad.list(pad.drawings));
-    const some = work ? shakyCopies(symbols, randomizer(seed + 1)).slice(0, SOME) : [];
-    copies.replaceChildren(...some.map(({ strokes, pen }) => thumbnail(strokes, pen)));
+    some.replaceChildren(...copies.slice(0, SOME).map(({ strokes, pen }) => thumbnail(strokes, pen)));
     draw();
     wake();
   }
@@ -277,7 +283,7 @@ function render({ model, el }) {
     html("div", { class: "ck-symbols" },
       html("div", {}, field, hint, html("p", { class: "ck-buttons" }, ...Object.values(buttons))),
       html("div", {}, html("p", { class: "ck-title" }, `Right on ${COPIES} shaky copies of your drawings`),
-        ...bars.map(({ node }) => node), says, copies,
+        ...bars.map(({ node }) => node), says, some,
         html("p", { class: "ck-note" }, "The copies are your drawings, bent, turned, scaled and moved at random, with thin and thick "
           + "pens. None is trained on. So the bars measure your own drawings, badly repeated, and not another person's hand. "
           + "All three train in this page. Nothing leaves it."))));
