@@ -158,7 +158,7 @@ def test_symbols_drawn_by_mouse(trainer):
 def test_symbols_drawn_by_touch(open_page):
     page = open_page(SymbolTrainer().html(), has_touch=True, viewport={"width": 390, "height": 800})
     settle(page, 10)
-    page.get_by_role("button", name="Start again").tap()
+    page.get_by_role("button", name="Start again").click()
     session = page.context.new_cdp_session(page)
     for name, points in (("A", [(30, 30), (80, 80), (110, 120)]), ("B", [(110, 30), (60, 80), (30, 120)])):
         pad = page.get_by_role("application", name=f"Symbol {name}, examples: 0")
@@ -170,7 +170,8 @@ def test_symbols_drawn_by_touch(open_page):
             session.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": [touch]})
         session.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
         assert pad.locator("polyline").get_attribute("points").count(",") >= len(points)
-        page.get_by_role("button", name=f"Add example to {name}").tap()
+        page.get_by_role("button", name=f"Add example to {name}").click()
+        expect(page.get_by_role("application", name=f"Symbol {name}, examples: 1")).to_be_visible()
     settle(page, 2)
 
 
