@@ -17,6 +17,7 @@ SHIPPED = {
     "classifier-cifar10": "0a874b3ba2c9a87ae9ca9aedc94b30351004ed039477854231b78990894004f9",
     "classifier-digits": "2da3efc1309e551e5ecf572c0e94387b3c78622033edc06a5b8050af6d291816",
     "resnet20-cifar10": "3bbe5e5b0793fcc3f5be0d543a46dbd418d1e6dbf242d7a8b2a1941f040372c7",
+    "symbols-digits": "090a29cb6622617eed0dccec7c37824ca993a14f4f7b260687e9853f9b8820e6",
 }
 
 

@@ -34,52 +34,69 @@ def leaky_mlp(outputs, random):
     return model
 
 
+def flat(arrays):
+    """One row, from a list of Keras's tensors or of the playground's arrays."""
+    return np.concatenate([np.ravel(ops.convert_to_numpy(part)) for part in arrays])
+
+
 def as_script(model):
-    """The weights of a network in the playground's form."""
-    weights = [weights.ravel().tolist() for weights in model.get_weights()]
-    return [{"w": w, "b": b} for w, b in zip(weights[::2], weights[1::2], strict=True)]
+    return flat(model.get_weights()).tolist()
 
 
-def flat(gradients):
-    """One row, from Keras's list of tensors or the playground's list of layers."""
-    if isinstance(gradients[0], dict):
-        gradients = [layer[part] for layer in gradients for part in "wb"]
-    return np.concatenate([np.ravel(ops.convert_to_numpy(part)) for part in gradients])
+NETWORK = """
+  const { load, randomizer } = await import("./nn.js");
+  const { discriminatorGradients, game, generatorGradients, network } = await import("./gan_playground.js");
+  const filled = (outputs, numbers) => {
+    const net = network([2, 32, 32, outputs], randomizer(0));
+    load(net, Float64Array.from(numbers));
+    return net;
+  };
+  const plain = (arrays) => arrays.map((values) => [...values]);
+"""
 
-
-GRADIENTS = """async ([g, d, real, noise, loss]) => {
-  const { answer, discriminatorGradients, generatorGradients } = await import("./gan_playground.js");
-  const typed = (net) => net.map(({ w, b }) => ({ w: Float64Array.from(w), b: Float64Array.from(b) }));
-  const plain = (net) => net.map(({ w, b }) => ({ w: [...w], b: [...b] }));
-  const [G, D, x, z] = [typed(g), typed(d), Float64Array.from(real.flat()), Float64Array.from(noise.flat())];
-  const one = discriminatorGradients(D, x, answer(G, z, noise.length));
+GRADIENTS = f"""async ([g, d, real, noise, loss]) => {{{NETWORK}
+  const [G, D, x, z] = [filled(2, g), filled(1, d), Float64Array.from(real.flat()), Float64Array.from(noise.flat())];
+  const one = discriminatorGradients(D, x, G.forward(z).y);
   const two = generatorGradients(G, D, z, loss);
   return [one.loss, plain(one.gradients), one.right, two.loss, plain(two.gradients)];
-}"""
+}}"""
 
 
-ADAM = """async ([weights, gradients, rate]) => {
-  const { adam, emptyMemory } = await import("./gan_playground.js");
-  const typed = (values) => ({ w: Float64Array.from(values), b: new Float64Array(1) });
-  const net = [typed(weights)];
-  const memory = emptyMemory(net);
-  const moved = gradients.map((gradient) => adam(net, [typed(gradient)], memory, rate));
-  return [[...net[0].w], moved.at(-1)];
-}"""
+STEPS = f"""async ([g, d, steps]) => {{{NETWORK}
+  const play = game();
+  load(play.g, Float64Array.from(g));
+  load(play.d, Float64Array.from(d));
+  const batches = [];
+  for (const source of ["real", "noiseFor"]) {{
+    const draw = play[source];
+    play[source] = (n) => batches[batches.push(draw(n)) - 1];
+  }}
+  for (let i = 0; i < steps; i += 1) play.step();
+  return [plain(batches), plain(play.g.weights), plain(play.d.weights), play.moved];
+}}"""
 
 
-def test_playground_has_the_adam_of_keras(open_page):
+def test_playground_takes_the_steps_of_keras(open_page):
+    """Both parts, with Adam as in DCGAN; on the batches that the page has drawn."""
     page = open_page(GanPlayground().html())
     random = np.random.default_rng(0)
-    weights, gradients = random.normal(size=6), random.normal(size=(20, 6))
-    variable, optimizer = keras.Variable(weights), keras.optimizers.Adam(0.01, beta_1=0.5)
-    for gradient in gradients:
-        before = ops.convert_to_numpy(variable).copy()
-        optimizer.apply([ops.convert_to_tensor(gradient, "float32")], [variable])
-    after = ops.convert_to_numpy(variable)
-    said, moved = page.evaluate(ADAM, [weights.tolist(), gradients.tolist(), 0.01])
-    np.testing.assert_allclose(said, after, atol=1e-5)
-    assert moved == pytest.approx(np.linalg.norm(after - before), abs=1e-5)
+    g, d = leaky_mlp(2, random), leaky_mlp(1, random)
+    optimizers = {network: keras.optimizers.Adam(0.003, beta_1=0.5) for network in (g, d)}
+    batches, g_weights, d_weights, moved = page.evaluate(STEPS, [as_script(g), as_script(d), 10])
+    batches = np.reshape(batches, (10, 3, 64, 2)).astype("float32")
+
+    def step(network, loss):
+        before, variables = flat(network.weights), network.trainable_variables
+        optimizers[network].apply(value_and_grad(loss, variables)[1], variables)
+        return np.linalg.norm(flat(network.weights) - before)
+
+    for noise, real, more_noise in batches:
+        fake = ops.stop_gradient(g(noise))
+        in_d = step(d, lambda: gan.discriminator_loss(d(real), d(fake)))  # noqa: B023 (called at once)
+        in_g = step(g, lambda: gan.generator_loss(d(g(more_noise)), "non_saturating"))  # noqa: B023
+    np.testing.assert_allclose(flat(g_weights), flat(g.weights), atol=3e-4)
+    np.testing.assert_allclose(flat(d_weights), flat(d.weights), atol=3e-4)
+    assert moved == {"d": pytest.approx(in_d, rel=1e-2), "g": pytest.approx(in_g, rel=1e-2)}
 
 
 def test_a_blob_is_covered_by_a_tenth_of_its_share(open_page):
@@ -123,7 +140,7 @@ def test_playground_has_the_losses_and_gradients_of_coursekit(open_page, loss):
 PARTS = """async (part) => {
   const { game } = await import("./gan_playground.js");
   const play = game({ seed: 1 });
-  const numbers = (net) => net.flatMap(({ w, b }) => [...w, ...b]);
+  const numbers = (net) => net.weights.flatMap((values) => [...values]);
   const before = { d: numbers(play.d), g: numbers(play.g) };
   for (let i = 0; i < 5; i += 1) play[part]();
   return ["d", "g"].map((who) => numbers(play[who]).filter((value, i) => value !== before[who][i]).length);
@@ -139,12 +156,12 @@ def test_in_the_playground_too_only_one_network_moves(open_page):
 
 
 COVERAGE = """async (rates) => {
-  const { answer, covered, game } = await import("./gan_playground.js");
+  const { covered, game } = await import("./gan_playground.js");
   const blobs = [...Array(8)].map((_, i) => [2 * Math.cos(Math.PI * i / 4), 2 * Math.sin(Math.PI * i / 4)]);
   const play = game({ seed: 0 });
   Object.assign(play.rates, rates);
   for (let i = 0; i < 3000; i += 1) play.step();
-  return covered(blobs, answer(play.g, play.noiseFor(1000), 1000));
+  return covered(blobs, play.g.forward(play.noiseFor(1000)).y);
 }"""
 
 
@@ -244,7 +261,7 @@ def test_halves_are_those_of_numpy(open_page):
     page = open_page(latent_explorer().html())
     some = np.array([0, -0.0, 1, -2.5, 65504, 6e-8, -3e-5, 0.1, 1 / 3], "float16")
     text = json.dumps(base64.b64encode(some.tobytes()).decode())
-    said = page.evaluate(f"import('./latent_explorer.js').then((m) => [...m.halves({text})])")
+    said = page.evaluate(f"import('./nn.js').then((m) => [...m.halves({text})])")
     np.testing.assert_array_equal(said, some)
     np.testing.assert_array_equal(np.signbit(said), np.signbit(some))
 

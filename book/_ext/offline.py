@@ -6,7 +6,7 @@ from pathlib import Path
 
 from sphinx.util.fileutil import copy_asset
 
-from coursekit.widgets.base import FOLDER, module
+from coursekit.widgets.base import FOLDER, LIBRARIES, module
 
 # The package brings every MathJax component, 24 MB; pages use the TeX reader, its extensions and the web fonts.
 MATHJAX = Path(find_spec("sphinx-mathjax-offline").origin).parent / "static" / "mathjax"
@@ -20,7 +20,7 @@ def configure(app, config):
 
 def modules():
     """Return the source of every widget's module, by the widget's name."""
-    return {path.stem: module(path.stem) for path in sorted(FOLDER.glob("*.js")) if path.stem != "dom"}
+    return {path.stem: module(path.stem) for path in sorted(FOLDER.glob("*.js")) if path.stem not in LIBRARIES}
 
 
 def widgets_script():

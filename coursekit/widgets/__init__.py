@@ -9,6 +9,7 @@ from coursekit.widgets.inception_explorers import BottleneckExplorer, InceptionD
 from coursekit.widgets.normalization_explorers import BatchExplorer, LrnExplorer
 from coursekit.widgets.quiz import Quiz
 from coursekit.widgets.resnet_explorers import DepthExplorer, PathExplorer
+from coursekit.widgets.symbol_trainer import SymbolTrainer
 from coursekit.widgets.transfer_explorer import TransferExplorer
 from coursekit.widgets.your_turn import Interrupted, YourTurn
 
@@ -23,6 +24,7 @@ __all__ = [
     "LrnExplorer",
     "PathExplorer",
     "Quiz",
+    "SymbolTrainer",
     "TransferExplorer",
     "YourTurn",
 ]

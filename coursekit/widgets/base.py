@@ -5,21 +5,27 @@
 """
 
 import html
+import itertools
 import json
 from pathlib import Path
 
 import anywidget
 
 FOLDER = Path(__file__).parent
+LIBRARIES = ("dom", "nn")  # what the widgets' modules are made with: nodes of the page, networks that train in it
 
 
 def module(name):
-    """Source of ``name``.js as the one self-contained module that anywidget takes: with ``dom.js`` for its import."""
-    source = (FOLDER / f"{name}.js").read_text("utf-8")
-    imported, rest = source.split("\n", 1)
-    if not imported.endswith('from "./dom.js";'):
-        raise ValueError(f'The first line of {name}.js must import from "./dom.js", and nothing else may be imported.')
-    return (FOLDER / "dom.js").read_text("utf-8") + rest
+    """Source of ``name``.js as the one module that anywidget takes: behind the libraries that it imports from."""
+    lines = (FOLDER / f"{name}.js").read_text("utf-8").splitlines(keepends=True)
+    imports = [*itertools.takewhile(lambda line: line.startswith("import "), lines)]
+    libraries = [library for library in LIBRARIES for line in imports if line.endswith(f' from "./{library}.js";\n')]
+    if not imports or len(libraries) < len(imports):
+        raise ValueError(
+            f'The first lines of {name}.js must import from "./dom.js" or "./nn.js", and nothing else may be imported.'
+        )
+    sources = [(FOLDER / f"{library}.js").read_text("utf-8") for library in libraries]
+    return "".join(sources + lines[len(imports) :])
 
 
 class Widget(anywidget.AnyWidget):

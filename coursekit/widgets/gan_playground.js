@@ -1,4 +1,5 @@
 import { grid, html, mount, slider } from "./dom.js";
+import { adam, dense, randomizer, relu, sequential, sigmoid, sigmoidCrossentropy } from "./nn.js";
 
 const HIDDEN = 32;
 const BATCH = 64;
@@ -6,142 +7,40 @@ const SHOWN = 200;
 const LENGTH = 480; // of the curves, in steps
 const REACH = 3.2; // the picture shows -REACH to REACH both ways
 const SLOPE = 0.2; // of the leaky ReLU
+const MOMENTUM = 0.5; // Adam's beta 1, as in DCGAN
 const RATES = [0.0001, 0.0003, 0.001, 0.003, 0.01];
 const EDGE = Math.sqrt(3); // uniform noise from -EDGE to EDGE has variance 1
 
-// Numbers from 0 to 1 that depend on nothing but the seed (Mulberry32), and normal ones.
-function randomizer(seed) {
-  let state = seed >>> 0;
-  const uniform = () => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let t = Math.imul(state ^ (state >>> 15), state | 1);
-    t ^= t + Math.imul(t ^ (t >>> 7), t | 61);
-    return ((t ^ (t >>> 14)) >>> 0) / 4294967296;
-  };
-  const normal = () => Math.sqrt(-2 * Math.log(1 - uniform())) * Math.cos(2 * Math.PI * uniform());
-  return { uniform, normal };
-}
-
-// A network is a list of layers { w: (inputs x outputs), b: (outputs) }, with leaky ReLU between them.
+// Dense layers of these sizes, with leaky ReLU between them.
 function network(sizes, random) {
-  return sizes.slice(1).map((outputs, i) => {
-    const inputs = sizes[i];
-    const w = Float64Array.from({ length: inputs * outputs }, () => random.normal() * Math.sqrt(1 / inputs));
-    return { w, b: new Float64Array(outputs) };
-  });
+  return sequential(sizes.slice(1).flatMap((outputs, i) => [...(i ? [relu(SLOPE)] : []), dense(sizes[i], outputs, random)]));
 }
 
-// x: n rows in one flat array. Returns what every layer gets, and at the end what the last one answers.
-function forward(net, x, n) {
-  const all = [x];
-  net.forEach(({ w, b }, layer) => {
-    const input = all[layer];
-    const [rows, columns] = [input.length / n, b.length];
-    const output = new Float64Array(n * columns);
-    for (let i = 0; i < n; i += 1) {
-      const at = i * columns;
-      for (let k = 0; k < columns; k += 1) output[at + k] = b[k];
-      for (let j = 0; j < rows; j += 1) {
-        const value = input[i * rows + j];
-        for (let k = 0; k < columns; k += 1) output[at + k] += value * w[j * columns + k];
-      }
-      if (layer < net.length - 1) {
-        for (let k = at; k < at + columns; k += 1) if (output[k] < 0) output[k] *= SLOPE;
-      }
-    }
-    all.push(output);
-  });
-  return all;
-}
-
-const answer = (net, x, n) => forward(net, x, n).at(-1);
-
-// Gradients of every layer, and of the input, from the gradient of the answer.
-function backward(net, all, upstream, n) {
-  const gradients = [];
-  let above = upstream;
-  for (let layer = net.length - 1; layer >= 0; layer -= 1) {
-    const { w, b } = net[layer];
-    const input = all[layer];
-    const [rows, columns] = [input.length / n, b.length];
-    const [dw, db, below] = [new Float64Array(w.length), new Float64Array(columns), new Float64Array(input.length)];
-    for (let i = 0; i < n; i += 1) {
-      const at = i * columns;
-      for (let k = 0; k < columns; k += 1) db[k] += above[at + k];
-      for (let j = 0; j < rows; j += 1) {
-        const value = input[i * rows + j];
-        let sum = 0;
-        for (let k = 0; k < columns; k += 1) {
-          dw[j * columns + k] += value * above[at + k];
-          sum += w[j * columns + k] * above[at + k];
-        }
-        below[i * rows + j] = layer > 0 && value < 0 ? SLOPE * sum : sum;
-      }
-    }
-    gradients.unshift({ w: dw, b: db });
-    above = below;
-  }
-  return { gradients, input: above };
-}
-
-const sigmoid = (x) => 1 / (1 + Math.exp(-x));
-const softplus = (x) => Math.max(x, 0) + Math.log1p(Math.exp(-Math.abs(x)));
 const mean = (values, f) => values.reduce((sum, value) => sum + f(value), 0) / values.length;
 
 // Part 1: loss and gradients of the discriminator, on as many real points as fakes.
 function discriminatorGradients(d, real, fake) {
-  const n = real.length / 2;
-  const [seen, wrong] = [forward(d, real, n), forward(d, fake, n)];
-  const [onReal, onFake] = [seen.at(-1), wrong.at(-1)];
-  const one = backward(d, seen, onReal.map((x) => (sigmoid(x) - 1) / n), n).gradients;
-  const other = backward(d, wrong, onFake.map((x) => sigmoid(x) / n), n).gradients;
+  const [seen, wrong] = [d.forward(real), d.forward(fake)];
+  const [onReal, onFake] = [sigmoidCrossentropy(seen.y, 1), sigmoidCrossentropy(wrong.y, 0)];
+  const one = seen.backward(onReal.gradient).gradients;
+  const other = wrong.backward(onFake.gradient).gradients;
   return {
-    loss: mean(onReal, (x) => softplus(-x)) + mean(onFake, softplus),
-    gradients: one.map(({ w, b }, i) => ({ w: w.map((x, k) => x + other[i].w[k]), b: b.map((x, k) => x + other[i].b[k]) })),
-    right: [mean(onReal, (x) => (x > 0 ? 1 : 0)), mean(onFake, (x) => (x < 0 ? 1 : 0))],
+    loss: onReal.loss + onFake.loss,
+    gradients: one.map((gradient, i) => gradient.map((value, k) => value + other[i][k])),
+    right: [mean(seen.y, (x) => (x > 0 ? 1 : 0)), mean(wrong.y, (x) => (x < 0 ? 1 : 0))],
   };
 }
 
 // Part 2: loss and gradients of the generator, through the discriminator.
 function generatorGradients(g, d, noise, kind) {
-  const n = noise.length / 2;
-  const made = forward(g, noise, n);
-  const judged = forward(d, made.at(-1), n);
-  const logits = judged.at(-1);
-  const saturates = kind === "minimax";
-  const upstream = logits.map((x) => (saturates ? -sigmoid(x) : sigmoid(x) - 1) / n);
-  const passed = backward(d, judged, upstream, n).input;
-  return {
-    loss: saturates ? -mean(logits, softplus) : mean(logits, (x) => softplus(-x)),
-    gradients: backward(g, made, passed, n).gradients,
-  };
+  const made = g.forward(noise);
+  const judged = d.forward(made.y);
+  // Minimax climbs what the discriminator descends; otherwise the fakes are to be taken for real.
+  const [sign, target] = kind === "minimax" ? [-1, 0] : [1, 1];
+  const { loss, gradient } = sigmoidCrossentropy(judged.y, target);
+  const passed = judged.backward(gradient.map((value) => sign * value)).dx;
+  return { loss: sign * loss, gradients: made.backward(passed).gradients };
 }
-
-// Adam with first moment 0.5, as in DCGAN. Returns how far the weights moved: the length of the step.
-function adam(net, gradients, memory, rate) {
-  memory.steps += 1;
-  const scale = rate * Math.sqrt(1 - 0.999 ** memory.steps) / (1 - 0.5 ** memory.steps);
-  let squares = 0;
-  net.forEach((layer, i) => {
-    for (const part of ["w", "b"]) {
-      const [weights, gradient] = [layer[part], gradients[i][part]];
-      const { m, v } = memory.moments[i][part];
-      for (let k = 0; k < weights.length; k += 1) {
-        m[k] = 0.5 * m[k] + 0.5 * gradient[k];
-        v[k] = 0.999 * v[k] + 0.001 * gradient[k] ** 2;
-        const step = (scale * m[k]) / (Math.sqrt(v[k]) + 1e-7);
-        weights[k] -= step;
-        squares += step * step;
-      }
-    }
-  });
-  return Math.sqrt(squares);
-}
-
-const emptyMemory = (net) => {
-  const moments = (values) => ({ m: new Float64Array(values.length), v: new Float64Array(values.length) });
-  return { steps: 0, moments: net.map(({ w, b }) => ({ w: moments(w), b: moments(b) })) };
-};
 
 const around = (centers, spread) => (random) => {
   const [x, y] = centers[Math.floor(random.uniform() * centers.length)];
@@ -179,7 +78,7 @@ function game({ seed = 0, target = "eight blobs", noise = "uniform", loss = LOSS
   const random = randomizer(seed);
   const g = network([2, HIDDEN, HIDDEN, 2], random);
   const d = network([2, HIDDEN, HIDDEN, 1], random);
-  const memory = { g: emptyMemory(g), d: emptyMemory(d) };
+  const [moveG, moveD] = [adam(g.weights, MOMENTUM), adam(d.weights, MOMENTUM)];
   const self = {
     g, d, target, noise, loss, drawn, rates: { d: 0.003, g: 0.003 },
     steps: { d: 0, g: 0 }, moved: { d: 0, g: 0 }, history: [], last: {}, // moved: how far in the last own part
@@ -190,15 +89,15 @@ function game({ seed = 0, target = "eight blobs", noise = "uniform", loss = LOSS
     noiseFor: (n) => Float64Array.from({ length: 2 * n }, () => NOISES[self.noise](random)),
     // Only the network of that part moves; the other is read.
     part1() {
-      const fake = answer(g, self.noiseFor(BATCH), BATCH);
+      const fake = g.forward(self.noiseFor(BATCH)).y;
       const { loss: lossNow, gradients, right } = discriminatorGradients(d, self.real(BATCH), fake);
-      self.moved.d = adam(d, gradients, memory.d, self.rates.d);
+      self.moved.d = moveD(gradients, self.rates.d);
       self.steps.d += 1;
       Object.assign(self.last, { d: lossNow, right });
     },
     part2() {
       const { loss: lossNow, gradients } = generatorGradients(g, d, self.noiseFor(BATCH), self.loss);
-      self.moved.g = adam(g, gradients, memory.g, self.rates.g);
+      self.moved.g = moveG(gradients, self.rates.g);
       self.steps.g += 1;
       self.last.g = lossNow;
     },
@@ -328,7 +227,7 @@ function render({ model, el }) {
 
   let spoken = 0;
   function draw() {
-    points.fake = answer(play.g, points.noise, SHOWN);
+    points.fake = play.g.forward(points.noise).y;
     const style = getComputedStyle(el);
     const colors = Object.fromEntries(["accent", "second", "ink", "surface"].map((name) => [name, style.getPropertyValue(`--${name}`)]));
     drawField(field.getContext("2d"), play, points, colors, settings.target === DRAWN ? cursor : null);
@@ -397,7 +296,7 @@ function drawField(context, play, points, colors, cursor) {
   const cells = 32;
   const center = (i) => REACH * ((2 * i + 1) / cells - 1);
   const grid = Float64Array.from(Array.from({ length: cells * cells }, (_, i) => [center(i % cells), -center(Math.floor(i / cells))]).flat());
-  answer(play.d, grid, cells * cells).forEach((logit, i) => {
+  play.d.forward(grid).y.forEach((logit, i) => {
     const p = sigmoid(logit);
     context.fillStyle = p > 0.5 ? colors.accent : colors.second;
     context.globalAlpha = 0.7 * Math.abs(p - 0.5);
@@ -411,7 +310,7 @@ function drawField(context, play, points, colors, cursor) {
     const [a, b] = [part(Math.floor(i / along) % lines, lines), part(i % along, along)];
     return i < lines * along ? [a, b] : [b, a];
   });
-  const mapped = answer(play.g, Float64Array.from(net.flat()), net.length);
+  const mapped = play.g.forward(Float64Array.from(net.flat())).y;
   context.globalAlpha = 0.45;
   context.strokeStyle = colors.ink;
   context.beginPath();
@@ -456,4 +355,4 @@ function drawLosses(context, history, colors) {
 }
 
 export default { render };
-export { adam, answer, covered, emptyMemory, discriminatorGradients, game, generatorGradients };
+export { covered, discriminatorGradients, game, generatorGradients, network };

@@ -1,74 +1,29 @@
 import { html, mount, slider } from "./dom.js";
+import { bytes, halves, product, sigmoid, transposedConvolution } from "./nn.js";
 
 const VALUES = Array.from({ length: 61 }, (_, i) => Math.round(10 * (i / 10 - 3)) / 10); // -3 to 3
 const BETWEEN = Array.from({ length: 11 }, (_, i) => 10 * i); // percent of the way
 const STRIP = [0, 17, 33, 50, 67, 83, 100];
 
-const bytes = (text) => Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
-
-// IEEE half precision, which browsers do not all know yet.
-function halves(text) {
-  const view = new DataView(bytes(text).buffer);
-  return Float32Array.from({ length: view.byteLength / 2 }, (_, i) => {
-    const half = view.getUint16(2 * i, true);
-    const [sign, exponent, fraction] = [half >> 15 ? -1 : 1, (half >> 10) & 31, half & 1023];
-    return sign * (exponent ? 2 ** (exponent - 15) * (1 + fraction / 1024) : 2 ** -14 * (fraction / 1024));
-  });
-}
 const singles = (text) => new Float32Array(bytes(text).buffer);
-
-const relu = (values) => values.map((x) => Math.max(0, x));
-const sigmoid = (values) => values.map((x) => 1 / (1 + Math.exp(-x)));
-
-// kernel: (inputs x outputs).
-function dense(x, kernel, outputs) {
-  const y = new Float32Array(outputs);
-  x.forEach((value, i) => { for (let k = 0; k < outputs; k += 1) y[k] += value * kernel[i * outputs + k]; });
-  return y;
-}
-
-// Transposed convolution, stride 2, "same". x: (size x size x inputs). kernel: (width x width x outputs x inputs).
-function convTranspose(x, kernel, size, inputs, outputs, width) {
-  const big = 2 * size;
-  const y = new Float32Array(big * big * outputs);
-  const cut = (width - 2) >> 1;
-  for (let row = 0; row < size; row += 1) {
-    for (let column = 0; column < size; column += 1) {
-      const from = (row * size + column) * inputs;
-      for (let a = 0; a < width; a += 1) {
-        const down = 2 * row + a - cut;
-        if (down < 0 || down >= big) continue;
-        for (let b = 0; b < width; b += 1) {
-          const right = 2 * column + b - cut;
-          if (right < 0 || right >= big) continue;
-          const to = (down * big + right) * outputs;
-          for (let k = 0; k < outputs; k += 1) {
-            const at = ((a * width + b) * outputs + k) * inputs;
-            let sum = 0;
-            for (let i = 0; i < inputs; i += 1) sum += x[from + i] * kernel[at + i];
-            y[to + k] += sum;
-          }
-        }
-      }
-    }
-  }
-  return y;
-}
 
 // Per channel: y = scale * x + shift; batch norm in inference, or a bias.
 const affine = (x, scale, shift) => x.map((value, i) => scale[i % scale.length] * value + shift[i % shift.length]);
 
-// The generator of coursekit.gan: blocks of a kernel, a scale and a shift; the first dense, the others convolutions.
+// The generator of coursekit.gan: blocks of a linear map, a scale and a shift; the first is dense, the others convolutions.
 function decode(blocks) {
-  return blocks.map(({ kernel, scale, shift, ...shape }) => (
-    { ...shape, kernel: halves(kernel), scale: singles(scale), shift: singles(shift) }));
+  return blocks.map(({ kernel, scale, shift, size, inputs, outputs, width }) => {
+    const numbers = halves(kernel);
+    const large = { size: 2 * size, channels: outputs, filters: inputs, width, stride: 2 };
+    const linear = size ? transposedConvolution(large, numbers) : (x) => product(x, numbers, inputs, outputs);
+    return { linear, outputs, scale: singles(scale), shift: singles(shift) };
+  });
 }
 function generate(blocks, noise) {
-  return blocks.reduce((x, { kernel, scale, shift, size, inputs, outputs, width }, i) => {
-    const linear = i === 0 ? dense(x, kernel, outputs) : convTranspose(x, kernel, size, inputs, outputs, width);
-    const y = affine(linear, scale, shift);
-    return i < blocks.length - 1 ? relu(y) : sigmoid(y);
-  }, Float32Array.from(noise));
+  return blocks.reduce((x, { linear, scale, shift }, i) => {
+    const y = affine(linear(x), scale, shift);
+    return y.map(i < blocks.length - 1 ? (value) => Math.max(0, value) : sigmoid);
+  }, Float64Array.from(noise));
 }
 
 const normal = () => Math.sqrt(-2 * Math.log(1 - Math.random())) * Math.cos(2 * Math.PI * Math.random());
@@ -133,4 +88,4 @@ function paint(node, pixels, channels) {
 }
 
 export default { render };
-export { decode, generate, halves };
+export { decode, generate };

@@ -1,0 +1,296 @@
+// Networks that train in the page, with the numbers of Keras.
+//
+// A batch is one flat Float64Array: example after example; in an image row after row, in a pixel channel after channel.
+// So to flatten is to do nothing. A layer has `weights`, a list of arrays, and forward(x, training), which returns its
+// output y and the way back: backward(dy) returns dx, the gradient of its input, and the list `gradients`.
+
+// Layers in a row are a layer again.
+export function sequential(layers) {
+  return {
+    layers,
+    weights: layers.flatMap(({ weights }) => weights),
+    forward(x, training = false) {
+      let y = x;
+      const steps = layers.map((layer) => {
+        const step = layer.forward(y, training);
+        y = step.y;
+        return step;
+      });
+      const backward = (dy) => steps.reduceRight((above, step) => {
+        const { dx, gradients } = step.backward(above.dx);
+        return { dx, gradients: [...gradients, ...above.gradients] };
+      }, { dx: dy, gradients: [] });
+      return { y, backward };
+    },
+  };
+}
+
+// Sets all numbers of a network from one array: layer by layer, weights before moving averages, as Keras lists them.
+export function load(network, numbers) {
+  let at = 0;
+  for (const values of network.layers.flatMap(({ weights, moving = [] }) => [...weights, ...moving])) {
+    values.set(numbers.subarray(at, at + values.length));
+    at += values.length;
+  }
+}
+
+// kernel: (inputs x outputs).
+export function dense(inputs, outputs, random) {
+  const [kernel, bias] = [initial(inputs, outputs, random), new Float64Array(outputs)];
+  return {
+    weights: [kernel, bias],
+    forward: (x) => ({
+      y: mapped(product(x, kernel, inputs, outputs), (value, i) => value + bias[i % outputs]),
+      backward: (dy) => ({
+        dx: productWithTransposed(dy, kernel, inputs, outputs),
+        gradients: [productOfTransposed(x, dy, inputs, outputs), columnSums(dy, outputs)],
+      }),
+    }),
+  };
+}
+
+// A convolution is a dense layer that reads a window: the same one at every place. Padding "same"; no bias, since batch
+// norm follows. kernel: (width x width x channels x filters).
+export function convolution({ size, channels, filters, width = 3, stride = 1 }, random) {
+  const windows = unfolding(size, channels, width, stride);
+  const entries = width * width * channels;
+  const kernel = initial(entries, filters, random);
+  return {
+    weights: [kernel],
+    forward(x) {
+      const seen = windows.unfold(x);
+      return {
+        y: product(seen, kernel, entries, filters),
+        backward: (dy) => ({
+          dx: windows.fold(productWithTransposed(dy, kernel, entries, filters)),
+          gradients: [productOfTransposed(seen, dy, entries, filters)],
+        }),
+      };
+    },
+  };
+}
+
+// A convolution's way back, which makes large images of small ones, is a layer that generators use. size, channels: of
+// the large images; kernel: (width x width x channels x filters). Only forward, as a function of x.
+export function transposedConvolution({ size, channels, filters, width, stride }, kernel) {
+  const { fold } = unfolding(size, channels, width, stride);
+  return (x) => fold(productWithTransposed(x, kernel, width * width * channels, filters));
+}
+
+// Training normalizes with the batch's own mean and variance, inference with their moving averages.
+export function batchNorm(channels, momentum = 0.9, epsilon = 0.001) {
+  const [gamma, beta, movingMean, movingVariance] = [1, 0, 0, 1].map((value) => new Float64Array(channels).fill(value));
+  const move = (moving, now) => moving.forEach((value, c) => { moving[c] = momentum * value + (1 - momentum) * now[c]; });
+  return {
+    weights: [gamma, beta],
+    moving: [movingMean, movingVariance],
+    forward(x, training) {
+      const count = x.length / channels;
+      let [mean, variance] = [movingMean, movingVariance];
+      if (training) {
+        mean = columnSums(x, channels).map((sum) => sum / count);
+        variance = columnSums(mapped(x, (value, i) => (value - mean[i % channels]) ** 2), channels).map((sum) => sum / count);
+        move(movingMean, mean);
+        move(movingVariance, variance);
+      }
+      const scale = variance.map((value) => 1 / Math.sqrt(value + epsilon));
+      const normal = mapped(x, (value, i) => (value - mean[i % channels]) * scale[i % channels]);
+      const backward = (dy) => {
+        const [dgamma, dbeta] = [columnSums(mapped(dy, (value, i) => value * normal[i]), channels), columnSums(dy, channels)];
+        const dx = mapped(dy, (value, i) => {
+          const c = i % channels;
+          // An example moves the batch's mean and variance, and through them all the others.
+          const shared = training ? (dbeta[c] + normal[i] * dgamma[c]) / count : 0;
+          return gamma[c] * scale[c] * (value - shared);
+        });
+        return { dx, gradients: [dgamma, dbeta] };
+      };
+      return { y: mapped(normal, (value, i) => gamma[i % channels] * value + beta[i % channels]), backward };
+    },
+  };
+}
+
+// ReLU, or with a slope for negative numbers the leaky one.
+export const relu = (slope = 0) => ({
+  weights: [],
+  forward: (x) => ({
+    y: mapped(x, (value) => (value > 0 ? value : slope * value)),
+    backward: (dy) => ({ dx: mapped(dy, (value, i) => (x[i] > 0 ? value : slope * value)), gradients: [] }),
+  }),
+});
+
+// The mean of every channel of an image.
+export const globalAveragePooling = (size, channels) => ({
+  weights: [],
+  forward(x) {
+    const [pixels, length] = [size * size, size * size * channels];
+    const y = new Float64Array(x.length / pixels);
+    const to = (i) => Math.floor(i / length) * channels + (i % channels);
+    x.forEach((value, i) => { y[to(i)] += value / pixels; });
+    return { y, backward: (dy) => ({ dx: x.map((_, i) => dy[to(i)] / pixels), gradients: [] }) };
+  },
+});
+
+// Mean loss over the batch, and its gradient. labels: the class of every example.
+export function softmaxCrossentropy(logits, labels) {
+  const [n, classes] = [labels.length, logits.length / labels.length];
+  const gradient = new Float64Array(logits.length);
+  let loss = 0;
+  labels.forEach((label, i) => {
+    const own = logits.subarray(i * classes, (i + 1) * classes);
+    const top = Math.max(...own); // so that no power overflows
+    const powers = own.map((logit) => Math.exp(logit - top));
+    const sum = powers.reduce((a, b) => a + b);
+    loss += (Math.log(sum) + top - own[label]) / n;
+    powers.forEach((power, c) => { gradient[i * classes + c] = (power / sum - (c === label ? 1 : 0)) / n; });
+  });
+  return { loss, gradient };
+}
+
+export const sigmoid = (x) => 1 / (1 + Math.exp(-x));
+const softplus = (x) => Math.max(x, 0) + Math.log1p(Math.exp(-Math.abs(x)));
+
+// The same for one logit an example. target: 0 or 1, for all of the batch.
+export const sigmoidCrossentropy = (logits, target) => ({
+  loss: logits.reduce((sum, x) => sum + softplus(target ? -x : x), 0) / logits.length,
+  gradient: logits.map((x) => (sigmoid(x) - target) / logits.length),
+});
+
+// A function for one step; it returns how far all weights moved together: the length of the step.
+export function adam(weights, beta1 = 0.9, beta2 = 0.999, epsilon = 1e-7) {
+  const moments = weights.map(({ length }) => ({ m: new Float64Array(length), v: new Float64Array(length) }));
+  let steps = 0;
+  return (gradients, rate) => {
+    steps += 1;
+    const scale = (rate * Math.sqrt(1 - beta2 ** steps)) / (1 - beta1 ** steps);
+    let squares = 0;
+    weights.forEach((values, i) => {
+      const [gradient, { m, v }] = [gradients[i], moments[i]];
+      for (let k = 0; k < values.length; k += 1) {
+        m[k] = beta1 * m[k] + (1 - beta1) * gradient[k];
+        v[k] = beta2 * v[k] + (1 - beta2) * gradient[k] ** 2;
+        const step = (scale * m[k]) / (Math.sqrt(v[k]) + epsilon);
+        values[k] -= step;
+        squares += step * step;
+      }
+    });
+    return Math.sqrt(squares);
+  };
+}
+
+// Numbers from 0 to 1 that depend on nothing but the seed (Mulberry32), and normal ones.
+export function randomizer(seed) {
+  let state = seed >>> 0;
+  const uniform = () => {
+    state = (state + 0x6d2b79f5) >>> 0;
+    let t = Math.imul(state ^ (state >>> 15), state | 1);
+    t ^= t + Math.imul(t ^ (t >>> 7), t | 61);
+    return ((t ^ (t >>> 14)) >>> 0) / 4294967296;
+  };
+  const normal = () => Math.sqrt(-2 * Math.log(1 - uniform())) * Math.cos(2 * Math.PI * uniform());
+  return { uniform, normal };
+}
+
+// Outputs have about the size of the inputs (LeCun's normal initialization).
+const initial = (inputs, outputs, random) => (
+  Float64Array.from({ length: inputs * outputs }, () => random.normal() * Math.sqrt(1 / inputs)));
+
+// Numbers that travel as text: base64 of IEEE half precision, which browsers do not all know yet.
+export const bytes = (text) => Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
+export function halves(text) {
+  const view = new DataView(bytes(text).buffer);
+  return Float64Array.from({ length: view.byteLength / 2 }, (_, i) => {
+    const half = view.getUint16(2 * i, true);
+    const [sign, exponent, fraction] = [half >> 15 ? -1 : 1, (half >> 10) & 31, half & 1023];
+    return sign * (exponent ? 2 ** (exponent - 15) * (1 + fraction / 1024) : 2 ** -14 * (fraction / 1024));
+  });
+}
+
+// The three products of a layer x w = y: x: (n x inputs), w: (inputs x outputs), y: (n x outputs), and dy as y.
+export function product(x, w, inputs, outputs) {
+  const n = x.length / inputs;
+  const y = new Float64Array(n * outputs);
+  for (let i = 0; i < n; i += 1) {
+    for (let j = 0; j < inputs; j += 1) {
+      const value = x[i * inputs + j];
+      if (value === 0) continue; // as most pixels of a drawing are, and half of what ReLU returns
+      for (let k = 0; k < outputs; k += 1) y[i * outputs + k] += value * w[j * outputs + k];
+    }
+  }
+  return y;
+}
+
+// dw, from x and dy.
+function productOfTransposed(x, dy, inputs, outputs) {
+  const n = x.length / inputs;
+  const dw = new Float64Array(inputs * outputs);
+  for (let i = 0; i < n; i += 1) {
+    for (let j = 0; j < inputs; j += 1) {
+      const value = x[i * inputs + j];
+      if (value === 0) continue;
+      for (let k = 0; k < outputs; k += 1) dw[j * outputs + k] += value * dy[i * outputs + k];
+    }
+  }
+  return dw;
+}
+
+// dx, from dy and w.
+function productWithTransposed(dy, w, inputs, outputs) {
+  const n = dy.length / outputs;
+  const dx = new Float64Array(n * inputs);
+  for (let i = 0; i < n; i += 1) {
+    for (let j = 0; j < inputs; j += 1) {
+      let sum = 0;
+      for (let k = 0; k < outputs; k += 1) sum += dy[i * outputs + k] * w[j * outputs + k];
+      dx[i * inputs + j] = sum;
+    }
+  }
+  return dx;
+}
+
+// What x.map(f) returns, which takes browsers half as long again.
+function mapped(x, f) {
+  const y = new Float64Array(x.length);
+  for (let i = 0; i < x.length; i += 1) y[i] = f(x[i], i);
+  return y;
+}
+
+function columnSums(values, columns) {
+  const sums = new Float64Array(columns);
+  for (let i = 0; i < values.length; i += 1) sums[i % columns] += values[i];
+  return sums;
+}
+
+// Between square images and what a kernel sees of them, window after window: unfold copies, fold adds up.
+function unfolding(size, channels, width, stride) {
+  const across = Math.ceil(size / stride);
+  const before = Math.max((across - 1) * stride + width - size, 0) >> 1; // of the padding; an odd one has more after
+  // Where in an image each entry of its windows comes from; -1 is padding.
+  const from = new Int32Array((across * width) ** 2 * channels).map((_, i) => {
+    const entry = Math.floor(i / channels);
+    const [place, within] = [Math.floor(entry / width ** 2), entry % width ** 2];
+    const row = Math.floor(place / across) * stride + Math.floor(within / width) - before;
+    const column = (place % across) * stride + (within % width) - before;
+    const inside = row >= 0 && row < size && column >= 0 && column < size;
+    return inside ? (row * size + column) * channels + (i % channels) : -1;
+  });
+  const pixels = size * size * channels;
+  return {
+    unfold(images) {
+      const n = images.length / pixels;
+      const seen = new Float64Array(n * from.length);
+      for (let i = 0; i < n; i += 1) {
+        for (let k = 0; k < from.length; k += 1) if (from[k] >= 0) seen[i * from.length + k] = images[i * pixels + from[k]];
+      }
+      return seen;
+    },
+    fold(seen) {
+      const n = seen.length / from.length;
+      const images = new Float64Array(n * pixels);
+      for (let i = 0; i < n; i += 1) {
+        for (let k = 0; k < from.length; k += 1) if (from[k] >= 0) images[i * pixels + from[k]] += seen[i * from.length + k];
+      }
+      return images;
+    },
+  };
+}
