@@ -2,11 +2,15 @@
 
 import base64
 import json
+import os
 import re
+import subprocess
+import sys
 
 import keras
 import numpy as np
 import pytest
+from conftest import ROOT
 from keras import layers, ops
 from playwright.sync_api import expect
 
@@ -333,3 +337,17 @@ def test_latent_explorer_takes_the_generator_that_the_changed_ones_differ_from()
 def of_other_layers():
     small = [layers.Dense(16), layers.Reshape((4, 4, 1)), layers.UpSampling2D()]
     return keras.Sequential([keras.Input((4,)), *small])
+
+
+@pytest.mark.site
+def test_the_bench_times_both_figures_in_the_page():
+    """In a process of its own: here a browser runs already."""
+    code = (
+        "import bench; from coursekit import gan; from coursekit.widgets.gan_explorers import blocks; "
+        "print(bench.in_chromium('gan_playground', bench.STEP, 3)); "
+        "made = blocks(gan.generator(2, (8, 8, 1), filters=(4, 4))); "
+        "print(bench.in_chromium('latent_explorer', bench.PICTURE, [made, [[0, 1]]]))"
+    )
+    environment = os.environ | {"PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'tools'}"}
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True)
+    assert [float(line) >= 0 for line in done.stdout.splitlines()] == [True, True], done.stderr

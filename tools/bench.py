@@ -16,6 +16,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 import nbformat
+import needs
 from rich.console import Console
 from rich.table import Table
 
@@ -265,15 +266,13 @@ def gan_in_the_page():
 
 def in_chromium(name, script, argument):
     """What a script of the page returns, with the widget's module in place of MODULE."""
-    sys.path.insert(0, str(ROOT / "tests"))
-    import chromium
     from playwright.sync_api import sync_playwright
 
     from coursekit.widgets.base import module
 
     source = json.dumps(f"data:text/javascript;charset=utf-8,{quote(module(name))}")
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium.executable(playwright), args=chromium.FLAGS)
+        browser = playwright.chromium.launch(executable_path=needs.chromium(), args=needs.CHROMIUM_FLAGS)
         return browser.new_page().evaluate(script.replace("MODULE", source), argument)
 
 

@@ -6,6 +6,7 @@ It opens the widget in Chromium, lets it train for about a thousand steps, and t
 import sys
 from pathlib import Path
 
+import needs
 from playwright.sync_api import sync_playwright
 
 from coursekit.widgets.base import FOLDER
@@ -15,12 +16,11 @@ PAGE = """<!doctype html><div class="coursekit-widget" data-widget="gan_playgrou
 
 
 def main():
-    sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "book" / "_ext")]
-    import chromium
+    sys.path.insert(0, str(ROOT / "book" / "_ext"))
     import offline
 
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium.executable(playwright), args=chromium.FLAGS)
+        browser = playwright.chromium.launch(executable_path=needs.chromium(), args=needs.CHROMIUM_FLAGS)
         page = browser.new_page(viewport={"width": 700, "height": 1200})
         page.set_content(PAGE)
         page.add_style_tag(path=FOLDER / "widgets.css")
