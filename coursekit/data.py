@@ -263,6 +263,61 @@ def downsample(dataset, factor):
     return replace(dataset, x_train=average(dataset.x_train), x_test=average(dataset.x_test))
 
 
+# What keras.utils.image_dataset_from_directory reads, by the endings of names.
+PICTURES = (".bmp", ".gif", ".jpeg", ".jpg", ".png")
+
+
+def check_pictures(folder):
+    """Count one's own pictures, which lie in a folder for each class, and open each of them.
+
+    ``keras.utils.image_dataset_from_directory`` reads such a folder, but a damaged file stops it in the middle of a
+    training, and what it cannot read it passes over in silence.
+
+    Args:
+        folder: str or path, of the folder that has the classes' folders.
+
+    Returns:
+        A dict from the name of a class to the number of its pictures, at least two, in order of the names.
+
+    Raises:
+        FileNotFoundError: where there is no such folder.
+        ValueError: for fewer than two classes, a class of fewer than two pictures, and a file that is no picture.
+
+    >>> import tempfile
+    >>> from PIL import Image
+    >>> folder = pathlib.Path(tempfile.mkdtemp())
+    >>> for name in ("cats/1.png", "cats/2.png", "dogs/1.png", "dogs/2.png"):
+    ...     (folder / name).parent.mkdir(exist_ok=True)
+    ...     Image.new("RGB", (32, 32)).save(folder / name)
+    >>> check_pictures(folder)
+    {'cats': 2, 'dogs': 2}
+    """
+    from PIL import Image  # not for who has no pictures
+
+    folder = pathlib.Path(folder)
+    if not folder.is_dir():
+        raise FileNotFoundError(f"There is no folder {folder}; give the one that has a folder for each class.")
+    classes = sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
+    if len(classes) < 2:
+        raise ValueError(f"There must be a folder for each class in {folder}, at least two; there are {len(classes)}.")
+    counts = {}
+    for path in classes:
+        of_class = sorted(file for file in path.rglob("*") if file.suffix.lower() in PICTURES)
+        if len(of_class) < 2:
+            raise ValueError(
+                f"The class {path.name!r} has too few pictures ({', '.join(PICTURES)}), {len(of_class)}; give it at "
+                f"least two, to train on and to test on, or move its folder away."
+            )
+        for file in of_class:
+            try:
+                with Image.open(file) as image:
+                    image.load()  # all of it: what is cut off only shows at the end
+            except Exception as error:  # every format has its own
+                raise ValueError(f"{file} is no picture that can be read ({error}); move it away.") from None
+        counts[path.name] = len(of_class)
+    return counts
+
+
 def _dataset(name, arrays):
     def images(x):
         return x.reshape(-1, *IMAGE_SHAPES[name]).astype("float32") / 255

@@ -203,8 +203,13 @@ def image_grid(images, *, alt, titles=None, columns=10):
     if titles is not None and len(titles) != len(images):
         raise ValueError(f"There are {len(images)} images and {len(titles)} titles; give one title an image.")
     rows = -(-len(images) // columns)
+    width, height = 0.8, 0.85
+    if titles is not None:  # side by side, not across each other
+        lines = [str(title).splitlines() or [""] for title in titles]
+        width = max(width, 0.085 * max(len(line) for of_title in lines for line in of_title))
+        height = width + 0.14 + 0.16 * max(map(len, lines))
     with style():
-        figure, axes = plt.subplots(rows, columns, figsize=(0.8 * columns, (0.85 if titles is None else 1.1) * rows))
+        figure, axes = plt.subplots(rows, columns, figsize=(width * columns, height * rows))
         for axis in np.ravel(axes):
             axis.set_axis_off()
         for index, (axis, image) in enumerate(zip(np.ravel(axes), images, strict=False)):

@@ -640,3 +640,54 @@ def test_clipart_keeps_what_is_alike_on_one_side(tmp_path, monkeypatch, capsys):
     clipart = data.load("clipart")
     assert len(clipart.x_train) + len(clipart.x_test) == len(lines)
     assert {half for half, label, _ in lines if label == "birds"} == {"train", "test"}
+
+
+@pytest.fixture
+def pictures(tmp_path):
+    """A folder as people have it: in color, gray, see-through, for print, two formats, and what is no picture."""
+    modes = {"cats": ("RGB", "L", "RGBA", "P"), "dogs": ("RGB", "LA", "CMYK", "1")}
+    for name, of_class in modes.items():
+        (tmp_path / name / "from my phone").mkdir(parents=True)
+        for number, mode in enumerate(of_class):
+            ending = "JPG" if mode == "CMYK" else "png"
+            Image.new(mode, (40, 30)).save(tmp_path / name / "from my phone" / f"{number}.{ending}")
+        (tmp_path / name / "notes.txt").write_text("to be sorted")
+    (tmp_path / ".ipynb_checkpoints").mkdir()
+    return tmp_path
+
+
+def test_pictures_of_every_kind_are_counted_as_keras_counts_them(pictures):
+    assert data.check_pictures(pictures) == data.check_pictures(str(pictures)) == {"cats": 4, "dogs": 4}
+    found = keras.utils.image_dataset_from_directory(pictures, image_size=(8, 8), batch_size=None, verbose=False)
+    assert found.class_names == ["cats", "dogs"]
+    assert sorted(int(label) for _, label in found) == [0] * 4 + [1] * 4
+
+
+def damage(picture):
+    picture.write_bytes(picture.read_bytes()[:-40])
+
+
+@pytest.mark.parametrize(
+    ("harm", "said"),
+    [
+        (lambda folder: shutil.rmtree(folder), r"There is no folder .*; give the one that has a folder for each class"),
+        (
+            lambda folder: shutil.rmtree(folder / "dogs"),
+            r"There must be a folder for each class in .*, at least two",
+        ),
+        (
+            lambda folder: damage(folder / "cats" / "from my phone" / "0.png"),
+            r"0\.png is no picture that can be read \(",
+        ),
+        (lambda folder: (folder / "dogs" / "x.jpeg").write_text("<html>"), r"x\.jpeg is no picture that can be read"),
+        (lambda folder: (folder / "dogs" / "x.gif").touch(), r"x\.gif is no picture that can be read"),
+        (
+            lambda folder: [path.unlink() for path in (folder / "cats" / "from my phone").glob("[1-3].png")],
+            r"The class 'cats' has too few pictures \(\.bmp, .*\), 1; give it at least two, to train on and to test on",
+        ),
+    ],
+)
+def test_a_folder_that_cannot_be_used_is_one_sentence(pictures, harm, said):
+    harm(pictures)
+    with pytest.raises((ValueError, FileNotFoundError), match=said):
+        data.check_pictures(pictures)

@@ -1,5 +1,7 @@
 """Figures: alternative text, the same bytes every time, what is drawn, and what they refuse to draw."""
 
+import itertools
+
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
@@ -225,3 +227,13 @@ def test_images_may_be_lists_or_have_holes(drawn):
 def test_what_cannot_be_drawn_is_one_sentence(draw, said):
     with pytest.raises(ValueError, match=said):
         draw()
+
+
+@pytest.mark.parametrize("titles", [["bulletproof vest 12%\nsuit", "triceratops 22%", "jeep"], ["8", "", "9"]])
+def test_titles_stand_side_by_side(drawn, titles):
+    plots.image_grid(np.zeros((3, 8, 8)), titles=titles, columns=3, alt="Three.")
+    figure = drawn[0]
+    figure.canvas.draw()
+    boxes = [axes.title.get_window_extent() for axes in figure.axes]
+    assert boxes[0].x0 >= 0 and boxes[-1].x1 <= figure.bbox.x1 and max(box.y1 for box in boxes) <= figure.bbox.y1
+    assert all(left.x1 < right.x0 for left, right in itertools.pairwise(boxes) if left.width and right.width)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from conftest import ROOT
 
-from coursekit import claims, records
+from coursekit import claims, data, experiments, records
 
 
 def mean(numbers):
@@ -81,6 +81,28 @@ def transfer():
         "over reading the top one that these seeds could tell.",
         all(map(untold, digits["layer 1"], digits["pixels"]))
         and all(map(untold, digits["all layers"], digits["layer 3"])),
+    )
+    runs = experiments.recorded("transfer-clipart", "quick")
+    of_clipart = {name: by_labels for name, by_labels in runs.groupby("reading")}
+    read, pixels = (of_clipart[name].groupby("labels").test.mean() for name in ("ImageNet", "pixels"))
+    yield (
+        f"With two labels a class, the linear model on ImageNet's features is right for {percent(read[2])} of the "
+        f"pictures that it has not seen, and for {percent(pixels[2])} on pixels. With twenty labels it is right for "
+        f"{percent(read[20])}, on pixels for {percent(pixels[20])}.",
+        True,
+    )
+    guessed = np.bincount(data.load("clipart").y_test)
+    yield (
+        "(Always to say *mammals*, of which there are most, would be right for "
+        f"{percent(max(guessed) / sum(guessed))}.)",
+        guessed.argmax() == 0,
+    )
+    against = runs.pivot(index=["labels", "seed"], columns="reading", values="test")
+    worse = against["random weights"] - against["pixels"]
+    yield (
+        "The same network with random weights serves no better than pixels; with ten labels a class and with twenty "
+        "it is worse in every draw.",
+        worse.groupby("labels").mean().max() < 0 and worse[[10, 20]].max() < 0,
     )
 
 

@@ -16,10 +16,12 @@ from xml.etree import ElementTree
 
 import nbformat
 import notebooks
+import numpy as np
 import pytest
 import test_notebooks
 from conftest import ROOT
 from nbformat.v4 import new_code_cell, new_notebook, new_output
+from PIL import Image
 
 from coursekit import claims, records
 
@@ -226,6 +228,23 @@ BUGS = {
         "shortcuts behind the activation": (RESIDUAL, "resnet", SHORTCUTS_BEHIND_THE_ACTIVATION, 1),
     },
 }
+
+
+@pytest.mark.replay
+def test_chapter_1_learns_pictures_of_ones_own(tmp_path):
+    """In color, gray and see-through, small and large: the recipe runs to its end."""
+    random = np.random.default_rng(0)
+    for number, mode in enumerate(["RGB", "L", "RGBA", "RGB"] * 4):
+        side = 20 + 40 * number
+        pixels = random.integers(0, 256, (side, side, 4), "uint8")
+        path = tmp_path / ("noise" if number % 2 else "black") / f"{number}.png"
+        path.parent.mkdir(exist_ok=True)
+        Image.fromarray(pixels * np.uint8(number % 2), "RGBA").convert(mode).save(path)
+    needed = cells_of(TRANSFER)("own-use")
+    (folder,) = [cell for cell in needed if cell.id == "own-folder"]
+    folder.source = folder.source.replace("pictures = None  #", f"pictures = {str(tmp_path)!r}  #")
+    folder.source += "\nassert set(data.check_pictures(pictures)) == {'black', 'noise'}"
+    assert failures(needed) == []
 
 
 def code_cell(source):

