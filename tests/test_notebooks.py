@@ -136,3 +136,21 @@ def test_the_pages_know_the_chapter(chapter):
 
 def test_the_citation_names_this_version():
     assert f"\nversion: {coursekit.__version__}\n" in (ROOT / "CITATION.cff").read_text("utf-8")
+
+
+def test_a_chapter_opens_with_a_figure_to_play_with(notebook):
+    """After the one that installs and the one that imports, which the site does not show."""
+    title, *_ = notebook.cells
+    opening = notebooks.code_cells(notebook)[2]
+    assert "?" in title.source, "the title's cell asks no question"
+    assert re.fullmatch(r"[A-Z]\w+\([^\n]*\)", opening.source)
+    assert 'class="coursekit-widget"' in opening.outputs[0]["data"]["text/html"]
+
+
+def test_a_chapter_ends_with_all_its_verdicts(notebook, request):
+    topic = next(claim.chapter for claim in claims.load().values() if claim.chapter in request.node.callspec.id)
+    (cell,) = [cell for cell in notebooks.code_cells(notebook) if cell.source == f'claims.verdicts("{topic}")']
+    on_record = claims.verify()
+    of_topic = [claim_id for claim_id, claim in claims.load().items() if claim.chapter == topic]
+    lines = [f"{claims.judged(claim_id, on_record)[0]:18} {claim_id}\n" for claim_id in of_topic]
+    assert cell.outputs[0]["text"] == "".join(lines)
