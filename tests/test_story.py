@@ -92,6 +92,15 @@ def test_a_result_waits_for_a_guess_which_is_kept(visit):
     expect(page.locator(".guesses")).to_be_hidden()
 
 
+def test_of_code_that_is_to_be_read_only_the_output_waits(visit):
+    page = visit()
+    cell = page.locator(".cell:has(.waits-transfer-never-unfreezes)").first
+    expect(cell.locator(".cell_input pre")).to_be_visible()
+    expect(cell.locator(".cell_output")).to_be_hidden()
+    cell.locator(".waits-bar button").click()
+    expect(cell.locator(".cell_output")).to_be_visible()
+
+
 def test_nobody_has_to_guess(visit):
     first = visit()
     bar = first.locator(f'.waits-bar[data-for="{KEY}"]')

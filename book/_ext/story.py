@@ -71,7 +71,7 @@ def fold(cell):
         cell["classes"].append("setup")
     elif is_plumbing(source):
         cell["classes"].append("plumbing")
-    elif "show-input" in cell["cell_metadata"].get("tags", ()):
+    elif is_read(cell):
         return
     number = len(source.splitlines())
     bar = f"{what_it_does(source)} · {number} {'line' if number == 1 else 'lines'}{taken_from_record(cell)}"
@@ -100,6 +100,11 @@ def source_of(cell):
 def parsed(source):
     """The statements of a cell; IPython's own lines are none."""
     return ast.parse(re.sub(r"^(\s*)[%!].*", r"\1pass", source, flags=re.MULTILINE))
+
+
+def is_read(node):
+    """Whether a node is a cell whose code is to be read."""
+    return node.get("nb_element") == "cell_code" and "show-input" in node["cell_metadata"].get("tags", ())
 
 
 def is_plumbing(source):
@@ -147,31 +152,41 @@ def without_alt_texts(source):
 
 
 def let_wait(section):
-    """Wrap what follows the questions of a section, up to the next question or heading. Returns the questions."""
-    asked, found, group = [], [], []
+    """Wrap what follows the questions of a section, up to the next question or heading. Returns the questions.
 
-    def close():
-        if group:
-            place = section.index(group[0])
-            for node in group:
-                section.remove(node)
-            section.insert(place, raw(BAR.format(keys=" ".join(asked))))
-            waits = nodes.container("", *group, classes=["waits", *(f"waits-{key}" for key in asked)])
-            section.insert(place + 1, waits)
-            group.clear()
-            asked.clear()
+    Code that is to be read can be read before the answer: of it, only the output waits.
+    """
+    found, asked, group, begun = [], [], [], False
+
+    def hide(some):
+        nonlocal begun
+        if not some:
+            return
+        parent, place = some[0].parent, some[0].parent.index(some[0])
+        for node in some:
+            parent.remove(node)
+        parent.insert(place, nodes.container("", *some, classes=["waits", *(f"waits-{key}" for key in asked)]))
+        if not begun:
+            parent.insert(place, raw(BAR.format(keys=" ".join(asked))))
+        begun = True
 
     for node in list(section.children):
-        match = QUIZ.match(source_of(node)) if isinstance(node, nodes.container) else None
-        if match:
-            close()
-            asked.append(match[1])
-            found.append(match[1])
-        elif isinstance(node, nodes.section):
+        question = QUIZ.match(source_of(node)) if isinstance(node, nodes.container) else None
+        heading = isinstance(node, nodes.section)
+        if question or heading or is_read(node):
+            hide(group)
+            group = []
+        if heading:
             break
+        if question:
+            asked, begun = ([], False) if begun else (asked, False)
+            asked.append(question[1])
+            found.append(question[1])
+        elif asked and is_read(node):
+            hide([child for child in node.children if child.get("nb_element") == "cell_code_output"])
         elif asked:
             group.append(node)
-    close()
+    hide(group)
     return found
 
 
