@@ -25,7 +25,7 @@ SIGNS = {
 }
 
 
-def card(claim, verdict, data_sets, ledger=""):
+def card(claim, verdict, data_sets, ledger="", experiment=""):
     """Draw what came of a claim.
 
     Args:
@@ -33,6 +33,7 @@ def card(claim, verdict, data_sets, ledger=""):
         verdict: str, the joint one.
         data_sets: dict from a title to the verdict on that data set and the list of ``claims.Comparison``.
         ledger: str, the address of the ledger; without one, there is no link.
+        experiment: str, the address of the claim's place in its chapter, likewise.
 
     Returns:
         str, HTML; its look is in ``STYLE``.
@@ -45,6 +46,8 @@ def card(claim, verdict, data_sets, ledger=""):
     name = f"<code>{claim.id}</code>"
     if ledger:
         name = f'<a href="{ledger}#{claim.id}">{name}</a>'
+    if experiment:
+        name = f'{name} · <a href="{experiment}">how it was measured</a>'
     statement = claim.statement[0].upper() + claim.statement[1:]
     return "\n".join(
         [

@@ -263,8 +263,11 @@ def downsample(dataset, factor):
     return replace(dataset, x_train=average(dataset.x_train), x_test=average(dataset.x_test))
 
 
-# What keras.utils.image_dataset_from_directory reads, by the endings of names.
+# What keras.utils.image_dataset_from_directory reads, by the endings of names and by what is in the files; and what it
+# passes over, although it is a picture, too.
 PICTURES = (".bmp", ".gif", ".jpeg", ".jpg", ".png")
+FORMATS = ("BMP", "GIF", "JPEG", "PNG")
+PASSED_OVER = (".avif", ".heic", ".heif", ".jfif", ".tif", ".tiff", ".webp")
 
 
 def check_pictures(folder):
@@ -281,7 +284,8 @@ def check_pictures(folder):
 
     Raises:
         FileNotFoundError: where there is no such folder.
-        ValueError: for fewer than two classes, a class of fewer than two pictures, and a file that is no picture.
+        ValueError: for fewer than two classes, a class of fewer than two pictures, a file that is no picture, and one
+            of a format that Keras does not read.
 
     >>> import tempfile
     >>> from PIL import Image
@@ -302,7 +306,10 @@ def check_pictures(folder):
         raise ValueError(f"There must be a folder for each class in {folder}, at least two; there are {len(classes)}.")
     counts = {}
     for path in classes:
-        of_class = sorted(file for file in path.rglob("*") if file.suffix.lower() in PICTURES)
+        files = sorted(file for file in path.rglob("*") if file.is_file())
+        if other := [file for file in files if file.suffix.lower() in PASSED_OVER]:
+            raise ValueError(f"Keras does not read {other[0].suffix} ({other[0]}); save such pictures as .jpg or .png.")
+        of_class = [file for file in files if file.suffix.lower() in PICTURES]
         if len(of_class) < 2:
             raise ValueError(
                 f"The class {path.name!r} has too few pictures ({', '.join(PICTURES)}), {len(of_class)}; give it at "
@@ -310,7 +317,7 @@ def check_pictures(folder):
             )
         for file in of_class:
             try:
-                with Image.open(file) as image:
+                with Image.open(file, formats=FORMATS) as image:
                     image.load()  # all of it: what is cut off only shows at the end
             except Exception as error:  # every format has its own
                 raise ValueError(f"{file} is no picture that can be read ({error}); move it away.") from None

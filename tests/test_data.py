@@ -681,6 +681,11 @@ def damage(picture):
         ),
         (lambda folder: (folder / "dogs" / "x.jpeg").write_text("<html>"), r"x\.jpeg is no picture that can be read"),
         (lambda folder: (folder / "dogs" / "x.gif").touch(), r"x\.gif is no picture that can be read"),
+        (lambda folder: (folder / "dogs" / "x.HEIC").touch(), r"Keras does not read \.HEIC \(.*x\.HEIC\); save such"),
+        (
+            lambda folder: Image.new("RGB", (8, 8)).save(folder / "dogs" / "x.jpg", format="webp"),
+            r"x\.jpg is no picture that can be read",
+        ),
         (
             lambda folder: [path.unlink() for path in (folder / "cats" / "from my phone").glob("[1-3].png")],
             r"The class 'cats' has too few pictures \(\.bmp, .*\), 1; give it at least two, to train on and to test on",

@@ -101,7 +101,7 @@ def transfer():
     worse = against["random weights"] - against["pixels"]
     yield (
         "The same network with random weights serves no better than pixels; with ten labels a class and with twenty "
-        "it is worse in every draw.",
+        "it is worse in every one of the eight draws.",
         worse.groupby("labels").mean().max() < 0 and worse[[10, 20]].max() < 0,
     )
 

@@ -36,7 +36,7 @@ def name(request):
 def visit(request, name, site, browser):
     """A page open in the browser with all that it has, once in each theme, and what went wrong while it loaded."""
     page = browser.new_page(viewport=WIDE, color_scheme=request.param)
-    page.add_init_script("localStorage['coursekit-read'] = 'code'; localStorage['coursekit-guess-first'] = 'no'")
+    page.add_init_script("localStorage['coursekit-read'] = 'code'; localStorage['coursekit-wait'] = 'no'")
     wrong = []
     page.on("console", lambda message: wrong.append(message.text) if message.type == "error" else None)
     page.on("pageerror", lambda error: wrong.append(str(error)))

@@ -81,7 +81,9 @@ def test_a_result_waits_for_a_guess_which_is_kept(visit):
     guess(first, 0)
     for page in (first, visit()):
         expect(waiting(page)).to_be_visible()
-        expect(page.locator(".guesses .score")).to_contain_text("You guessed 0 of 1 right; 7 of")
+        expect(page.locator(".guesses .score")).to_contain_text(
+            "You guessed 0 of 1 right. Of the chapter's questions, 7 you"
+        )
     assert page.locator(".waits:visible").count() == 1
     guess(page, 1)  # another try is not another guess
     expect(page.locator(".guesses .score")).to_contain_text("0 of 1")
@@ -107,19 +109,34 @@ def test_nobody_has_to_guess(visit):
     bar.get_by_role("button").click()
     expect(bar).to_be_hidden()
     expect(waiting(first)).to_be_visible()
+    expect(waiting(first)).to_be_focused()  # the keyboard goes on from there
     assert first.locator(".waits:visible").count() == 1
     first.get_by_label("Results wait for my guess").uncheck()
     for page in (first, visit()):
         assert page.locator(".waits:not(:visible), .waits-bar:visible").count() == 0
     guess(page, 0)  # of what was seen: no guess any more
-    expect(page.locator(".guesses")).to_be_hidden()
+    expect(page.locator(".guesses .score")).to_contain_text("You guessed 0 of 0 right.")
+    page.get_by_role("button", name="let results wait again").click()
+    page.get_by_label("Results wait for my guess").check()
+    expect(waiting(page)).to_be_hidden()
 
 
-def test_a_link_into_what_waits_opens_it(visit):
+def test_two_pages_that_are_open_know_of_each_other(visit):
+    first, second = visit(), visit()
+    guess(first, 0)
+    expect(waiting(second)).to_be_visible()
+    expect(second.locator(".guesses .score")).to_contain_text("0 of 1")
+
+
+def test_the_ledger_leads_into_what_waits_and_opens_it(visit, site):
     page = visit()
-    target = page.evaluate(f"document.querySelector('.waits-{KEY} .claim-card').id = 'a-card'")
-    page.evaluate(f"location.hash = '#{target}'")
+    page.goto(f"{site.url}/claims.html#{KEY}")
+    page.locator(f"[id='{KEY}']").get_by_role("link", name="how it was measured").click()
+    card = page.locator(f"[id='measured-{KEY}']")
+    expect(card).to_be_in_viewport()
     expect(waiting(page)).to_be_visible()
+    page.evaluate("location.hash = '#measured-transfer-layerwise-rates'")
+    expect(page.locator(".waits-transfer-layerwise-rates")).to_be_visible()
 
 
 def test_without_javascript_nothing_waits(visit):
@@ -143,8 +160,9 @@ def test_where_the_browser_keeps_nothing_the_page_still_works(visit):
     page.add_init_script("Object.defineProperty(window, 'localStorage', { get() { throw new Error('no'); } })")
     page.reload()
     expect(waiting(page)).to_be_hidden()
-    page.locator(f'.waits-bar[data-for="{KEY}"] button').click()
+    guess(page, 0)
     expect(waiting(page)).to_be_visible()
+    expect(page.locator(".guesses .score")).to_contain_text("You guessed 0 of 1 right.")
 
 
 @pytest.mark.parametrize("chapter", CHAPTERS, ids=lambda path: path.stem)
@@ -166,6 +184,7 @@ def test_only_alternative_texts_are_left_out(chapter):
             'runs = experiments.sweep(\n    run, n=(1,), seeds=seeds, name="gan-noise"\n)',
             "Run the experiment gan-noise",
         ),
+        ('a = sweep(f, name="long")\nb = sweep(f, name="short")\nplots.lines(a)', "Run the experiments long, short"),
         ('claims.check(\n    "gan-noise", claims.every(a=1, b=0)\n)', "Check the claim"),
         ("def f():\n    plots.lines(1)\n\n\nf()", "Draw the figure"),
         ("def f():\n    return 1\n\n\nclass G:\n    pass", "Define f, G"),

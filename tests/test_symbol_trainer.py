@@ -239,3 +239,14 @@ def test_both_hosts_get_one_module_and_few_bytes():
     source = base.module("symbol_trainer")
     assert str(SymbolTrainer()._esm) == source == offline.modules()["symbol_trainer"]
     assert len(SymbolTrainer().html()) + len(source) < 60_000
+
+
+def test_the_first_drawing_of_a_symbol_takes_the_place_of_the_example(trainer):
+    for number in (1, 2):
+        pad = trainer.get_by_role("application", name="Symbol A")
+        pad.click(position={"x": 30, "y": 30})
+        trainer.get_by_role("button", name="Add example to A").click()
+        expect(pad).to_have_attribute("aria-label", f"Symbol A, examples: {number}")
+    expect(trainer.get_by_role("application", name="Symbol B, examples: 5")).to_be_visible()
+    settle(trainer, 7)
+    expect(trainer.get_by_text("2 for A, 5 of ours for B.")).to_be_visible()

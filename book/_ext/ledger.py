@@ -60,7 +60,8 @@ class Ledger(ClaimsDirective):
         for claim in stated:
             # `[...](#transfer-sweep-n)` in any page leads here.
             self.env.get_domain("std").labels[claim.id] = (self.env.docname, claim.id, claim.statement)
-            section += nodes.container("", card(claim, measured), ids=[claim.id])
+            drawn = card(claim, measured, f"{page}.html#{place(claim.id)}")
+            section += nodes.container("", drawn, ids=[claim.id])
         return section
 
 
@@ -110,15 +111,24 @@ def draw_cards(app, doctree):
         if "output" not in block["classes"] or not checked:
             continue
         stated, measured = read(app.env)
-        drawn = [card(stated[claim_id], measured) for claim_id in checked.values()]
+        drawn = [
+            nodes.container("", card(stated[claim_id], measured), ids=[place(claim_id)])
+            for claim_id in checked.values()
+        ]
         left = [line for number, line in enumerate(lines) if number not in checked]
         if left:
             drawn.insert(0, nodes.literal_block("", "\n".join(left), **block.attributes))
         block.replace_self(drawn)
 
 
-def card(claim, measured):
-    return nodes.raw("", cards.card(claim, *claims.judged(claim.id, measured), "claims.html"), format="html")
+def place(claim_id):
+    """Return the id of a claim's card in its chapter."""
+    return f"measured-{claim_id}"
+
+
+def card(claim, measured, experiment=""):
+    drawn = cards.card(claim, *claims.judged(claim.id, measured), "claims.html", experiment)
+    return nodes.raw("", drawn, format="html")
 
 
 def forest(topic, environment):

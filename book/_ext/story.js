@@ -19,7 +19,7 @@
 
   const draw = () => {
     root.dataset.read = recall("coursekit-read") ?? "story";
-    root.toggleAttribute("data-guess-first", recall("coursekit-guess-first") !== "no");
+    root.toggleAttribute("data-guess-first", recall("coursekit-wait") !== "no");
     root.dataset.guessed = known().filter((name) => name.startsWith(GUESS)).map((name) => name.slice(GUESS.length)).join(" ");
   };
   draw();
@@ -39,7 +39,11 @@
     node.id = `question-${key}`;
     return { key, question, choices, guess: recall(GUESS + key) };
   });
-  const verdict = (key) => document.querySelector(`.claim-card:has(a[href$="#${key}"]) .verdict`)?.cloneNode(true) ?? "";
+  // What the experiment says of the lecture's sentence.
+  const sentence = (key) => {
+    const verdict = document.querySelector(`.claim-card:has(a[href$="#${key}"]) .verdict`);
+    return verdict ? [" The lecture's sentence: ", verdict.cloneNode(true)] : [];
+  };
 
   // Of every question that was answered: the guess, and what came out.
   const outcome = ({ key, question, choices, guess }) => {
@@ -47,7 +51,7 @@
     const says = chosen.correct ? ["✓ ", ...withCode(chosen.text)]
       : ["✗ ", element("del", {}, ...withCode(chosen.text)), " ", ...withCode(right.text)];
     return element("li", {},
-      element("a", { href: `#question-${key}` }, ...withCode(question)), element("p", {}, ...says, " ", verdict(key)));
+      element("a", { href: `#question-${key}` }, ...withCode(question)), element("p", {}, ...says, ...sentence(key)));
   };
 
   const score = () => {
@@ -56,22 +60,27 @@
     const all = quizzes();
     const guessed = all.filter(({ guess, choices }) => choices[guess]);
     const right = guessed.filter(({ guess, choices }) => choices[guess].correct).length;
-    block.hidden = guessed.length === 0;
+    const rest = all.length - guessed.length;
+    block.hidden = all.every(({ guess }) => guess === null);
     block.replaceChildren(
-      element("p", { className: "score" }, `You guessed ${right} of ${guessed.length} right`,
-        guessed.length < all.length ? `; ${all.length - guessed.length} of the chapter's questions have no guess of yours.` : "."),
+      element("p", { className: "score" }, `You guessed ${right} of ${guessed.length} right.`,
+        rest ? ` Of the chapter's questions, ${rest} you have not come to, or looked at without a guess.` : ""),
       element("ul", {}, ...guessed.map(outcome)),
-      element("button", { type: "button", onclick: forgetAll }, "Forget my guesses"));
+      element("button", { type: "button", onclick: forgetAll }, "Forget my guesses, and let results wait again"));
   };
   const forgetAll = () => {
     quizzes().forEach(({ key }) => forget(GUESS + key));
     location.reload();
   };
 
+  const keep = (key, guess) => {
+    if (recall(GUESS + key) === null) remember(GUESS + key, guess);
+  };
   // Opens what waits for these questions.
   const show = (keys) => {
-    keys.filter((key) => recall(GUESS + key) === null).forEach((key) => remember(GUESS + key, "shown"));
+    keys.forEach((key) => keep(key, "shown"));
     draw();
+    score();
     opened();
   };
   const showTarget = () => {
@@ -99,14 +108,31 @@
     }));
     box.checked = root.hasAttribute("data-guess-first");
     box.addEventListener("change", () => {
-      remember("coursekit-guess-first", box.checked ? "yes" : "no");
+      remember("coursekit-wait", box.checked ? "yes" : "no");
       draw();
       opened();
     });
     document.querySelectorAll(".waits-bar button").forEach((button) => {
-      button.addEventListener("click", () => show(button.parentElement.dataset.for.split(" ")));
+      button.addEventListener("click", () => {
+        const bar = button.parentElement;
+        show(bar.dataset.for.split(" "));
+        bar.nextElementSibling.tabIndex = -1; // the button is gone, and the keyboard goes on from here
+        bar.nextElementSibling.focus({ preventScroll: true });
+      });
     });
-    document.addEventListener("coursekit-guess", () => { draw(); score(); opened(); });
+    document.addEventListener("coursekit-guess", ({ detail: { key, choice } }) => {
+      keep(key, choice);
+      draw();
+      score();
+      opened();
+    });
+    window.addEventListener("storage", () => { // another page of the course was read
+      draw();
+      press();
+      score();
+      opened();
+    });
+    document.querySelectorAll("details.hide > summary").forEach((bar) => bar.removeAttribute("aria-label"));
     bars.forEach((bar) => bar.addEventListener("toggle", opened));
     window.addEventListener("hashchange", showTarget);
     press();

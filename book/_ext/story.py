@@ -30,7 +30,7 @@ SWITCHES = """
 </div>
 """
 BAR = """
-<p class="waits-bar" data-for="{keys}">What came out waits for your guess. <button type="button">Show it</button></p>
+<p class="waits-bar" data-for="{keys}">What came out waits for your {guess}. <button type="button">Show it</button></p>
 """
 GUESSES = '<section class="guesses" aria-label="Your guesses" hidden></section>'
 
@@ -119,14 +119,21 @@ def called(statement):
 
 
 def what_it_does(source):
-    """A cell in a few words: the experiment, the check, the figure, or the names that it defines."""
-    calls = {ast.unparse(node.func): node for node in ast.walk(parsed(source)) if isinstance(node, ast.Call)}
-    if sweep := next((call for name, call in calls.items() if name.endswith("sweep")), None):
-        names = [word.value.value for word in sweep.keywords if word.arg == "name"]
-        return f"Run the experiment {names[0]}"
-    if "claims.check" in calls:
+    """A cell in a few words: the experiments, the check, the figure, or the names that it defines."""
+    calls = [(ast.unparse(node.func), node) for node in ast.walk(parsed(source)) if isinstance(node, ast.Call)]
+    names = [
+        word.value.value
+        for name, call in calls
+        if name.endswith("sweep")
+        for word in call.keywords
+        if word.arg == "name"
+    ]
+    if names:
+        return f"Run the experiment{'s' if len(names) > 1 else ''} {', '.join(names)}"
+    called = [name for name, _ in calls]
+    if "claims.check" in called:
         return "Check the claim"
-    if any(name.startswith("plots.") for name in calls):
+    if any(name.startswith("plots.") for name in called):
         return "Draw the figure"
     if defined := [statement.name for statement in parsed(source).body if hasattr(statement, "name")]:
         return f"Define {', '.join(defined)}"
@@ -167,7 +174,9 @@ def let_wait(section):
             parent.remove(node)
         parent.insert(place, nodes.container("", *some, classes=["waits", *(f"waits-{key}" for key in asked)]))
         if not begun:
-            parent.insert(place, raw(BAR.format(keys=" ".join(asked))))
+            parent.insert(
+                place, raw(BAR.format(keys=" ".join(asked), guess="guess" if len(asked) == 1 else "guesses above"))
+            )
         begun = True
 
     for node in list(section.children):

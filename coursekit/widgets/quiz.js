@@ -11,8 +11,8 @@ const firstGuess = (key) => {
 const keep = (key, choice) => {
   try {
     if (firstGuess(key) === null) localStorage.setItem(stored(key), choice);
-  } catch { return; }
-  document.dispatchEvent(new CustomEvent("coursekit-guess"));
+  } catch { /* then the page knows it until it is left */ }
+  document.dispatchEvent(new CustomEvent("coursekit-guess", { detail: { key, choice } }));
 };
 
 function render({ model, el }) {

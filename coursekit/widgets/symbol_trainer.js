@@ -202,15 +202,18 @@ function render({ model, el }) {
   const says = html("p", { class: "ck-says", role: "status" });
   const some = html("div", { class: "ck-thumbs", role: "img", "aria-label": "Some of the copies" });
 
-  function newPad(drawings) {
+  // What the page begins with makes room for the reader's first drawing of that symbol.
+  function newPad(drawings, ours = false) {
     const index = pads.length;
     const choose = () => { active = index; draw(); };
-    pads.push({ name: LETTERS[index], drawings, ...drawingPad(`Symbol ${LETTERS[index]}`, { choose, changed: draw, add, remove }) });
+    pads.push({ name: LETTERS[index], drawings, ours, ...drawingPad(`Symbol ${LETTERS[index]}`, { choose, changed: draw, add, remove }) });
     field.append(pads[index].node);
   }
   function add() {
     const pad = pads[active];
     if (!pad.strokes.length) return pad.focus();
+    if (pad.ours) pad.drawings.splice(0);
+    pad.ours = false;
     pad.drawings.push(pad.take());
     begin();
   }
@@ -264,7 +267,9 @@ function render({ model, el }) {
     buttons.add.textContent = `Add example to ${name}`;
     buttons.remove.textContent = strokes.length ? "Erase drawing" : "Remove last";
     buttons.more.hidden = pads.length === LETTERS.length;
-    hint.textContent = `${pads.map((pad) => `${pad.drawings.length} of ${pad.name}`).join(", ")}. Draw with mouse or finger; `
+    const count = (pad) => `${pad.drawings.length}${pad.ours ? " of ours" : ""} for ${pad.name}`;
+    const room = pads.some(({ ours }) => ours) ? "Your first drawing of a symbol takes the place of ours. " : "";
+    hint.textContent = `${pads.map(count).join(", ")}. ${room}Draw with mouse or finger; `
       + "or with arrow keys, space to put the pen down and up, and Enter to add.";
     drawShares();
   }
@@ -288,7 +293,7 @@ function render({ model, el }) {
           + "pens. None is trained on. So the bars measure your own drawings, badly repeated, and not another person's hand. "
           + "All three train in this page. Nothing leaves it."))));
   const random = randomizer(seed);
-  for (const strokes of EXAMPLE) newPad(range(EXAMPLES).map(() => shaken(strokes, random)));
+  for (const strokes of EXAMPLE) newPad(range(EXAMPLES).map(() => shaken(strokes, random)), true);
   begin();
   new IntersectionObserver((entries) => { visible = entries.at(-1).isIntersecting; wake(); }).observe(el);
 }
