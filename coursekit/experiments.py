@@ -226,7 +226,7 @@ def _make_again(run, name, again, table, jobs, just_made):
     if just_made and runtime.is_watched():
         print(f"made now · {len(just_made)} of {len(jobs)} runs, which are not on record")
     else:
-        print(f"recorded · {len(jobs)} runs, of which {len(chosen)} were made again")
+        print(f"recorded · {len(jobs)} runs, {len(chosen)} of them made again")
     for drift in drifts:
         print(f"drifted · {drift}")
 

@@ -267,7 +267,7 @@ def test_a_recorded_sweep_makes_only_the_runs_that_are_asked_for(recorded, capsy
         calls.clear()
         assert_complete(sweep(again=again))
         assert calls == made
-        assert capsys.readouterr().out.splitlines()[-1] == f"recorded · 12 runs, of which {len(made)} were made again"
+        assert capsys.readouterr().out.splitlines()[-1] == f"recorded · 12 runs, {len(made)} of them made again"
     with pytest.raises(ValueError, match=r"\{'letter': 'c'\} is to be made again, and no run has it"):
         sweep(again={"letter": "c"})
 
@@ -302,7 +302,7 @@ def test_a_run_that_is_not_what_is_on_record_fails_a_replay_and_is_said_to_a_rea
     monkeypatch.delenv("PYTEST_VERSION")
     assert_complete(sweep(far, again={"width": 2}))
     says = capsys.readouterr().out.splitlines()
-    assert says[0] == "recorded · 12 runs, of which 2 were made again"
+    assert says[0] == "recorded · 12 runs, 2 of them made again"
     assert [line.partition(" · ")[0] for line in says[1:]] == ["drifted", "drifted"]
 
 

@@ -3,8 +3,21 @@ import { html, mount } from "./dom.js";
 // "set `trainable`" -> ["set ", <code>trainable</code>]
 const withCode = (text) => text.split(/`([^`]+)`/).map((part, i) => (i % 2 ? html("code", {}, part) : part));
 
+// The first guess stays in this browser, where it keeps any at all; the site's story.js reads it, too.
+const stored = (key) => `coursekit-guess-${key}`;
+const firstGuess = (key) => {
+  try { return localStorage.getItem(stored(key)); } catch { return null; }
+};
+const keep = (key, choice) => {
+  try {
+    if (firstGuess(key) === null) localStorage.setItem(stored(key), choice);
+  } catch { return; }
+  document.dispatchEvent(new CustomEvent("coursekit-guess"));
+};
+
 function render({ model, el }) {
   const choices = model.get("choices");
+  const key = model.get("key");
   const feedback = html("div", { class: "ck-feedback", role: "status" });
   const others = html("div", {});
 
@@ -12,8 +25,13 @@ function render({ model, el }) {
 
   const check = (event) => {
     event.preventDefault();
+    const guess = new FormData(form).get("choice");
+    if (guess !== null) keep(key, guess);
+    answer(choices[guess]);
+  };
+
+  const answer = (chosen) => {
     forget();
-    const chosen = choices[new FormData(form).get("choice")];
     feedback.className = `ck-feedback ${chosen?.correct ? "ck-right" : "ck-wrong"}`;
     if (!chosen) {
       feedback.append("Choose an answer first.");
@@ -42,6 +60,11 @@ function render({ model, el }) {
     others,
   );
   mount(el, form);
+  const before = form.elements.choice[firstGuess(key)];
+  if (before) {
+    before.checked = true;
+    answer(choices[firstGuess(key)]);
+  }
 }
 
 const why = (choices) =>

@@ -51,12 +51,12 @@ class Quiz(Widget):
 
     _name = "quiz"
     _esm = module(_name)
+    key = traitlets.Unicode().tag(sync=True, state=True)
     question = traitlets.Unicode().tag(sync=True, state=True)
     choices = traitlets.List().tag(sync=True, state=True)
 
     def __init__(self, key):
-        super().__init__(**checked(key, load_quizzes()))
-        self.key = key
+        super().__init__(key=key, **checked(key, load_quizzes()))
 
     def __repr__(self):
         return f"Quiz({self.key!r})"
