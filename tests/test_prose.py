@@ -137,8 +137,11 @@ def normalization():
         gap("BN before") > gap("nothing") + 0.03 and test("BN before") > test("nothing") + 0.03,
     )
     yield (
-        "Whether *dropout* helps beside batch norm is undecided here.",
-        outcomes("bn-replaces-dropout") == ["undecided"],
+        "*Dropout* beside batch norm makes the network worse here, and on digits it makes it better. The network with "
+        "dropout has learned less of its training images, with a gap half as large;",
+        outcomes("bn-replaces-dropout") == ["holds"]
+        and outcomes("bn-replaces-dropout", "quick") == ["reversed"]
+        and 0.4 < gap("BN before, dropout") / gap("BN before") < 0.6,
     )
     without, with_bn = (np.array(photographs["steps needed"][name]) for name in ("no layer", "all layers"))
     yield "the factor is between two and three on average", 2 < mean(without / with_bn) < 3
@@ -186,12 +189,17 @@ def normalization():
         lead(soon["test"], late["test"]) == "undecided"
         and lead(np.subtract(late["train"], late["test"]), np.subtract(soon["train"], soon["test"])) == "holds",
     )
-    without_less_with = [np.subtract(*values("bn-stabilises-gradients", condition)) for condition in (1, 2)]
+    over_layers, over_steps = (np.subtract(*values("bn-stabilises-gradients", condition)) for condition in (1, 2))
     yield (
-        "On photographs the gradient varies less with batch norm in every seed, from step to step as well as from "
-        "layer to layer, and each time the interval still reaches zero.",
-        min(map(np.min, without_less_with)) > 0
+        "On photographs the gradient varies less with batch norm from layer to layer in every seed, and from step to "
+        "step in three of five, and each time the interval still reaches zero.",
+        over_layers.min() > 0
+        and (np.sum(over_steps > 0), len(over_steps)) == (3, 5)
         and outcomes("bn-stabilises-gradients")[1:] == ["undecided", "undecided"],
+    )
+    yield (
+        "(On photographs, whether ReLU's answers still grow in the second half of the training is undecided.)",
+        outcomes("norm-relu-unbounded")[1] == "undecided",
     )
     yield (
         "Against the scale of the weights, batch norm stabilizes the gradient by orders of magnitude. From layer to "
