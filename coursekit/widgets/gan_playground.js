@@ -146,13 +146,13 @@ function render({ model, el }) {
     loss: choice("Generator's loss", LOSSES, (value) => { settings.loss = value; play.loss = value; }),
   };
 
-  const button = (words, act) => html("button", { type: "button", class: "ck-button", onclick: act }, words);
-  const runs = button("Run", () => (frame ? pause() : start()));
+  const button = (words, act, kind = "ck-quiet") => html("button", { type: "button", class: `ck-button ${kind}`, onclick: act }, words);
+  const runs = button("Run", () => (frame ? pause() : start()), "");
   const once = (part) => () => { pause(); if (ready()) { play[part](); draw(); } };
   const erase = button("Erase the drawing", () => change({ drawn: [] }));
   const buttons = [
-    button("Part 1: train the discriminator", once("part1")), button("Part 2: train the generator", once("part2")),
-    runs, button("Start again", () => change({ seed: settings.seed + 1 })),
+    runs, button("Part 1: train the discriminator", once("part1")), button("Part 2: train the generator", once("part2")),
+    button("Start again", () => change({ seed: settings.seed + 1 })),
     button("Provoke mode collapse", () => { Object.assign(rates, COLLAPSE); change({ target: "eight blobs" }); start(); }), erase,
   ];
 
