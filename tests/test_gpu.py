@@ -21,15 +21,15 @@ os.environ["COURSEKIT_RECORD"] = "1"
 
 def run(n, seed):
     while n == 3 and os.environ.get("HANGS"):
-        try:
-            signal.pause()
-        finally:
-            pathlib.Path({folder!r}, "put back").touch()
+        signal.pause()
     return {{"square": n * n}}
 
 
 assert os.environ["COURSEKIT_PROFILE"] == "full" and os.environ["KERAS_BACKEND"]
-experiments.sweep(run, n=range(7), seeds=range(1), name="squares", again=[])
+try:
+    experiments.sweep(run, n=range(7), seeds=range(1), name="squares", again=[])
+finally:
+    pathlib.Path({folder!r}, "put back").touch()
 """
 
 
@@ -59,7 +59,7 @@ def test_it_stops_when_the_time_is_over_and_goes_on_the_next_time(chapter, monke
     assert "── no time for after ──" in said
     some = made(chapter)
     assert some == list(range(len(some))) and len(some) <= 3  # as far as it came
-    assert (chapter / "records" / "put back").exists() or len(some) < 3
+    assert (chapter / "records" / "put back").exists() or not some
 
     monkeypatch.setattr("sys.argv", ["gpu.py", "--only", "chapter", "--out", str(chapter / "records.tar.gz")])
     monkeypatch.delenv("HANGS")
