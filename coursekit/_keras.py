@@ -1,6 +1,7 @@
 """What the package takes from Keras beyond what Keras promises: to be looked at when a new Keras breaks something."""
 
 import contextlib
+import functools
 import inspect
 import threading
 
@@ -40,6 +41,7 @@ def assign_optimizers(optimizer, function):
     optimizer._optimizer_map = function
 
 
+@functools.cache
 def applications():
     """The functions of ``keras.applications`` that make a network, by their names."""
     import keras  # not for what needs no network, and it takes seconds

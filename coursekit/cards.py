@@ -48,11 +48,10 @@ def card(claim, verdict, data_sets, ledger="", experiment=""):
         name = f'<a href="{ledger}#{claim.id}">{name}</a>'
     if experiment:
         name = f'{name} · <a href="{experiment}">how it was measured</a>'
-    statement = claim.statement[0].upper() + claim.statement[1:]
     return "\n".join(
         [
             '<div class="claim-card">',
-            f"<div class=claim-head><p class=statement>“{html.escape(statement)}”</p>{stamp(verdict)}</div>",
+            f"<div class=claim-head><p class=statement>“{_sentence(claim)}”</p>{stamp(verdict)}</div>",
             f"<p>lecture: {html.escape(claim.lecture)} · {name}</p>",
             *(_data_set(title, own, comparisons, verdict) for title, (own, comparisons) in data_sets.items()),
             f"<p>{html.escape(claim.reason)}</p>" if claim.reason else "",
@@ -79,16 +78,20 @@ def forest(of_claims, ledger=""):
     >>> "Checks" in forest([(claims.load()["conv1x1-per-pixel"], "confirmed", {"Digits": digits})])
     True
     """
-    kinds = {"Experiments": [], "Checks: counts, identities, mechanisms": []}
+    experiments, checks = [], []
     for claim, verdict, data_sets in of_claims:
-        experiments = [[one for one in comparisons if one.quantity] for _, comparisons in data_sets.values()]
-        experiments = [comparisons for comparisons in experiments if comparisons]
-        statement = html.escape(claim.statement[0].upper() + claim.statement[1:])
-        said = f'<a href="{ledger}#{claim.id}">{statement}</a>' if ledger else statement
-        row = f"<tr><td>{stamp(verdict)}</td><th scope=row>{said}</th><td>{_intervals(experiments)}</td></tr>"
-        kinds["Experiments" if experiments else "Checks: counts, identities, mechanisms"].append(row)
+        measured = [[one for one in comparisons if one.quantity] for _, comparisons in data_sets.values()]
+        measured = [comparisons for comparisons in measured if comparisons]
+        said = f'<a href="{ledger}#{claim.id}">{_sentence(claim)}</a>' if ledger else _sentence(claim)
+        row = f"<tr><td>{stamp(verdict)}</td><th scope=row>{said}</th><td>{_intervals(measured)}</td></tr>"
+        (experiments if measured else checks).append(row)
+    kinds = {"Experiments": experiments, "Checks: counts, identities, mechanisms": checks}
     body = [f"<tr><th scope=rowgroup colspan=3>{kind}</th></tr>{''.join(rows)}" for kind, rows in kinds.items() if rows]
     return f'<table class="claim-forest"><tbody>{"</tbody><tbody>".join(body)}</tbody></table>'
+
+
+def _sentence(claim):
+    return html.escape(claim.statement[0].upper() + claim.statement[1:])
 
 
 def _intervals(data_sets):
@@ -103,16 +106,20 @@ def _intervals(data_sets):
         height += LINE / 2 if height else 0
         for one in comparisons:
             low, mean, high = (x(value / one.quantity.band) for value in (one.interval[0], one.effect, one.interval[1]))
-            y, outcome = height + LINE / 2, one.outcome.replace(" ", "-")
+            promised = (one.relation, one.outcome) == ("same", "no difference")
+            y, outcome = height + LINE / 2, "holds" if promised else one.outcome.replace(" ", "-")
             lines.append(f'<path class="interval {outcome}" d="M{low} {y}H{high}"/>')
             lines.append(f'<circle class="{outcome}" cx="{mean}" cy="{y}" r="3"/>')
             height += LINE
-    if not lines:
-        return ""
+    return _on_band(x(-1), x(1), height, "".join(lines)) if lines else ""
+
+
+def _on_band(left, right, height, drawn):
+    """A picture for those who see, on the band of differences that do not matter, which lies about zero."""
     return (
         f'<svg viewBox="0 0 {WIDTH} {height}" aria-hidden="true">'
-        f'<rect class="band" x="{x(-1)}" width="{round(x(1) - x(-1), 1)}" height="{height}"/>'
-        f'<path class="zero" d="M{WIDTH // 2} 0V{height}"/>{"".join(lines)}</svg>'
+        f'<rect class="band" x="{left}" width="{round(right - left, 1)}" height="{height}"/>'
+        f'<path class="zero" d="M{WIDTH // 2} 0V{height}"/>{drawn}</svg>'
     )
 
 
@@ -222,12 +229,7 @@ def _picture(comparison, reach):
         return round(WIDTH / 2 + (WIDTH / 2 - MARGIN) * difference / reach, 1)
 
     low, high = map(x, comparison.interval)
-    left, right = x(-comparison.quantity.band), x(comparison.quantity.band)
-    middle = HEIGHT // 2
+    middle, band = HEIGHT // 2, comparison.quantity.band
     dots = "".join(f'<circle cx="{x(one)}" cy="{middle}" r="3.5"/>' for one in comparison.differences)
-    return (
-        f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" aria-hidden="true">'
-        f'<rect class="band" x="{left}" width="{round(right - left, 1)}" height="{HEIGHT}"/>'
-        f'<path class="zero" d="M{WIDTH // 2} 0V{HEIGHT}"/><path class="interval" d="M{low} {middle}H{high}"/>{dots}'
-        f'<path class="mean" d="M{x(comparison.effect)} 3V{HEIGHT - 3}"/></svg>'
-    )
+    mean = f'<path class="mean" d="M{x(comparison.effect)} 3V{HEIGHT - 3}"/>'
+    return _on_band(x(-band), x(band), HEIGHT, f'<path class="interval" d="M{low} {middle}H{high}"/>{dots}{mean}')

@@ -440,7 +440,7 @@ def verdicts(chapter):
     confirmed          conv1x1-per-pixel
     ...
     """
-    on_record = {key: record for key, record in records.read_all().items() if "claim" in record}
+    on_record = _on_record()
     of_claims = [(claim, *judged(claim.id, on_record)) for claim in load().values() if claim.chapter == chapter]
     if not of_claims:
         raise ValueError(f"There are no claims of {chapter!r} in {STATEMENTS.name}.")
@@ -550,7 +550,7 @@ def verify():
     'transfer-sweep-n'
     """
     claims = load()
-    of_claims = {key: record for key, record in records.read_all().items() if "claim" in record}
+    of_claims = _on_record()
     for profile, claim_id in of_claims:
         if claim_id not in claims:
             raise ValueError(
@@ -566,6 +566,10 @@ def verify():
             if (verdict := verdict_on_record(record)) != "confirmed" and not claim.reason:
                 raise ValueError(f"The claim {claim_id!r} is {verdict}; give it a reason.")
     return of_claims
+
+
+def _on_record():
+    return {key: record for key, record in records.read_all().items() if "claim" in record}
 
 
 def _verify_seeds(claim, profile, record):

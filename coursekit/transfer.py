@@ -104,10 +104,10 @@ def backbone(network, input_shape=(224, 224, 3), *, weights="imagenet", name=Non
     if input_shape[2] != 3:
         raise ValueError(f"input_shape is {input_shape!r}; these networks see colors: give it 3 channels.")
     build = _efficientnet_lite0 if network == "efficientnet-lite0" else _application
-    model = build(
-        network, input_shape, "imagenet" if isinstance(weights, str) and weights == "imagenet" else None, name
-    )
-    return pretrained.load(model, weights, {"imagenet": model.get_weights})  # which are those by then
+    imagenet = isinstance(weights, str) and weights == "imagenet"
+    model = build(network, input_shape, "imagenet" if imagenet else None, name)
+    # Where they are ImageNet's, the model has them; they are named for the message about all others.
+    return model if imagenet else pretrained.load(model, weights, {"imagenet": model.get_weights})
 
 
 def _efficientnet_lite0(network, input_shape, weights, name):

@@ -10,7 +10,6 @@ from pathlib import Path
 
 import ipywidgets
 import numpy as np
-import offline
 import pytest
 from axe_core_python.sync_playwright import Axe
 from conftest import ROOT
@@ -34,6 +33,7 @@ from coursekit.widgets import (
     SymbolTrainer,
     TransferExplorer,
     YourTurn,
+    base,
     quiz,
 )
 from coursekit.widgets.transfer_explorer import checked
@@ -470,14 +470,20 @@ def test_no_accessibility_violation_and_no_sideways_scroll(open_page, theme, wid
     assert page.evaluate("document.documentElement.scrollWidth") <= width
 
 
-def test_a_module_gets_the_model_that_anywidget_gives(open_page, monkeypatch):
+def test_a_module_gets_the_model_that_anywidget_gives(open_page, monkeypatch, tmp_path):
     probe = (
+        'import { html } from "./dom.js";\n'
         "export default { render({ model, el }) {"
         "  model.on('change:n', () => { el.textContent = `n is ${model.get('n')}`; });"
         "  el.onclick = () => { model.set('n', model.get('n') + 1); model.save_changes(); };"
         "  el.textContent = 'drawn'; } };"
     )
-    monkeypatch.setattr(offline, "modules", lambda: {"probe": probe})
+    folder = tmp_path / "widgets"
+    folder.mkdir()
+    for library in base.LIBRARIES:
+        (folder / f"{library}.js").write_text(base.source(library))
+    (folder / "probe.js").write_text(probe)
+    monkeypatch.setattr(base, "FOLDER", folder)
     page = open_page("""<div class="coursekit-widget" data-widget="probe" data-state='{"n": 1}'>before</div>""")
     page.get_by_text("drawn").click()
     expect(page.get_by_text("n is 2")).to_be_visible()

@@ -14,7 +14,7 @@ from nbval.plugin import IPyNbCell
 
 # In gigabytes, by folder. A chapter has to run in a control group of 1.6, some of which the libraries' pages need:
 # Binder gives a reader two, and JupyterLab needs its share. Exercises are graded several at a time.
-LIMITS = {"book": 1.5, "exercises": 0.7}
+LIMITS = {"book": 1.45, "exercises": 0.7}
 PEAK = "peak memory"
 
 

@@ -17,8 +17,8 @@ from sphinx.util.docutils import SphinxDirective
 
 from coursekit import cards, claims
 
-# What ``claims.check`` prints: verdict, id, statement.
-VERDICTS = re.compile(r'claims\.verdicts\("(\w+)"\)$')
+# The cell that ends a chapter, and what ``claims.check`` prints: verdict, id, statement.
+ASKS_FOR_VERDICTS = re.compile(r'claims\.verdicts\("(\w+)"\)$')
 CHECKED = re.compile(rf"(?:{'|'.join(claims.VERDICTS)}) · ([\w-]+) · ")
 
 
@@ -102,7 +102,7 @@ def draw_cards(app, doctree):
     of the chapter's verdicts.
     """
     for cell in doctree.findall(nodes.container):
-        called = VERDICTS.match(cell.children[0].astext()) if cell.get("nb_element") == "cell_code" else None
+        called = ASKS_FOR_VERDICTS.match(cell.children[0].astext()) if cell.get("nb_element") == "cell_code" else None
         if called:
             cell.children[-1].children = [forest(called[1], app.env)]
     for block in list(doctree.findall(nodes.literal_block)):

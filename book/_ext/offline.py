@@ -6,7 +6,7 @@ from pathlib import Path
 
 from sphinx.util.fileutil import copy_asset
 
-from coursekit.widgets.base import FOLDER, LIBRARIES, module
+from coursekit.widgets import base
 
 # The package brings every MathJax component, 24 MB; pages use the TeX reader, its extensions and the web fonts.
 MATHJAX = Path(find_spec("sphinx-mathjax-offline").origin).parent / "static" / "mathjax"
@@ -18,14 +18,16 @@ def configure(app, config):
     config.html_js_files = [("widgets.js", {"defer": "defer"})]
 
 
-def modules():
-    """Return the source of every widget's module, by the widget's name."""
-    return {path.stem: module(path.stem) for path in sorted(FOLDER.glob("*.js")) if path.stem not in LIBRARIES}
-
-
 def widgets_script():
-    """Return the script that draws the widgets of a page: the modules as text, then the loader."""
-    return f"const MODULES = {json.dumps(modules())};\n{Path(__file__).with_name('widgets.js').read_text('utf-8')}"
+    """Return the script that draws the widgets of a page: libraries and widgets as text, then the loader."""
+    libraries = {name: base.source(name) for name in base.LIBRARIES}
+    widgets = [path.stem for path in sorted(base.FOLDER.glob("*.js")) if path.stem not in libraries]
+    lines = [
+        f"const LIBRARIES = {json.dumps(libraries)};",
+        f"const WIDGETS = {json.dumps({name: base.parts(name) for name in widgets})};",
+        Path(__file__).with_name("widgets.js").read_text("utf-8"),
+    ]
+    return "\n".join(lines)
 
 
 def write_widgets(app):

@@ -17,12 +17,13 @@
     try { return Object.keys(localStorage); } catch { return Object.keys(closed); }
   };
 
-  const draw = () => {
+  // What the style sheet goes by: at once, so that the page is drawn as it stays, and whenever something changes.
+  const mark = () => {
     root.dataset.read = recall("coursekit-read") ?? "story";
     root.toggleAttribute("data-guess-first", recall("coursekit-wait") !== "no");
     root.dataset.guessed = known().filter((name) => name.startsWith(GUESS)).map((name) => name.slice(GUESS.length)).join(" ");
   };
-  draw();
+  mark();
   // The theme looks after resizing which code is wider than its place, and lets the keyboard scroll it.
   const opened = () => window.dispatchEvent(new Event("resize"));
 
@@ -76,12 +77,15 @@
   const keep = (key, guess) => {
     if (recall(GUESS + key) === null) remember(GUESS + key, guess);
   };
+  const draw = () => {
+    mark();
+    score();
+    opened();
+  };
   // Opens what waits for these questions.
   const show = (keys) => {
     keys.forEach((key) => keep(key, "shown"));
     draw();
-    score();
-    opened();
   };
   const showTarget = () => {
     const target = location.hash && document.getElementById(decodeURIComponent(location.hash.slice(1)));
@@ -110,7 +114,6 @@
     box.addEventListener("change", () => {
       remember("coursekit-wait", box.checked ? "yes" : "no");
       draw();
-      opened();
     });
     document.querySelectorAll(".waits-bar button").forEach((button) => {
       button.addEventListener("click", () => {
@@ -123,14 +126,10 @@
     document.addEventListener("coursekit-guess", ({ detail: { key, choice } }) => {
       keep(key, choice);
       draw();
-      score();
-      opened();
     });
     window.addEventListener("storage", () => { // another page of the course was read
       draw();
       press();
-      score();
-      opened();
     });
     document.querySelectorAll("details.hide > summary").forEach((bar) => bar.removeAttribute("aria-label"));
     bars.forEach((bar) => bar.addEventListener("toggle", opened));

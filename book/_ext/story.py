@@ -55,7 +55,7 @@ def arrange(app, doctree):
     title = next(iter(doctree.findall(nodes.title)))
     title.parent.insert(1, raw(SWITCHES + style(waiting)))
     for cell in cells:
-        if ledger.VERDICTS.match(source_of(cell)):
+        if ledger.ASKS_FOR_VERDICTS.match(source_of(cell)):
             cell.parent.insert(cell.parent.index(cell) + 1, raw(GUESSES))
 
 
@@ -64,17 +64,18 @@ def fold(cell):
     source = source_of(cell)
     if not source:
         return
+    tree = parsed(source)
     block = next(iter(cell.children[0].findall(nodes.literal_block)))
-    shown = without_alt_texts(source)
+    shown = without_alt_texts(source, tree)
     block.replace_self(nodes.literal_block(shown, shown, **block.attributes))
     if SETUP.match(source):
         cell["classes"].append("setup")
-    elif is_plumbing(source):
+    elif is_plumbing(tree):
         cell["classes"].append("plumbing")
     elif is_read(cell):
         return
     number = len(source.splitlines())
-    bar = f"{what_it_does(source)} · {number} {'line' if number == 1 else 'lines'}{taken_from_record(cell)}"
+    bar = f"{what_it_does(tree)} · {number} {'line' if number == 1 else 'lines'}{taken_from_record(cell)}"
     cell.attributes.update(hide_mode="input", prompt_show=bar, prompt_hide=bar)
 
 
@@ -107,47 +108,46 @@ def is_read(node):
     return node.get("nb_element") == "cell_code" and "show-input" in node["cell_metadata"].get("tags", ())
 
 
-def is_plumbing(source):
-    *_, last = parsed(source).body
-    return called(last) in CALLS or getattr(last, "name", "") == "your_run"
+def is_plumbing(tree):
+    """Whether a cell serves the notebook: its last statement calls a widget, for instance, or it is the reader's."""
+    *_, last = tree.body
+    is_call = isinstance(last, ast.Expr) and isinstance(last.value, ast.Call)
+    return (is_call and ast.unparse(last.value.func) in CALLS) or getattr(last, "name", "") == "your_run"
 
 
-def called(statement):
-    """The name of what a statement calls, if it does nothing else."""
-    is_call = isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Call)
-    return ast.unparse(statement.value.func) if is_call else ""
+def calls_in(tree):
+    """The calls of a cell: pairs of the name that is called and the node."""
+    return [(ast.unparse(node.func), node) for node in ast.walk(tree) if isinstance(node, ast.Call)]
 
 
-def what_it_does(source):
+def what_it_does(tree):
     """A cell in a few words: the experiments, the check, the figure, or the names that it defines."""
-    calls = [(ast.unparse(node.func), node) for node in ast.walk(parsed(source)) if isinstance(node, ast.Call)]
     names = [
         word.value.value
-        for name, call in calls
-        if name.endswith("sweep")
+        for called, call in calls_in(tree)
+        if called.endswith("sweep")
         for word in call.keywords
         if word.arg == "name"
     ]
     if names:
         return f"Run the experiment{'s' if len(names) > 1 else ''} {', '.join(names)}"
-    called = [name for name, _ in calls]
+    called = [name for name, _ in calls_in(tree)]
     if "claims.check" in called:
         return "Check the claim"
     if any(name.startswith("plots.") for name in called):
         return "Draw the figure"
-    if defined := [statement.name for statement in parsed(source).body if hasattr(statement, "name")]:
+    if defined := [statement.name for statement in tree.body if hasattr(statement, "name")]:
         return f"Define {', '.join(defined)}"
     return "Compute"
 
 
-def without_alt_texts(source):
+def without_alt_texts(source, tree):
     """The source with alternative texts left out, which say what the reader sees below."""
     lines = source.splitlines(keepends=True)
     alts = [
         word.value
-        for node in ast.walk(parsed(source))
-        if isinstance(node, ast.Call)
-        for word in node.keywords
+        for _, call in calls_in(tree)
+        for word in call.keywords
         if word.arg == "alt" and isinstance(word.value, (ast.Constant, ast.JoinedStr))
     ]
     for alt in sorted(alts, key=lambda value: value.lineno, reverse=True):

@@ -15,17 +15,27 @@ FOLDER = Path(__file__).parent
 LIBRARIES = ("dom", "nn")  # what the widgets' modules are made with: nodes of the page, networks that train in it
 
 
-def module(name):
-    """Source of ``name``.js as the one module that anywidget takes: behind the libraries that it imports from."""
-    lines = (FOLDER / f"{name}.js").read_text("utf-8").splitlines(keepends=True)
+def source(name):
+    """Text of ``name``.js."""
+    return (FOLDER / f"{name}.js").read_text("utf-8")
+
+
+def parts(name):
+    """What the module ``name``.js is made of: the names of the libraries that it imports from, and the rest of it."""
+    lines = source(name).splitlines(keepends=True)
     imports = [*itertools.takewhile(lambda line: line.startswith("import "), lines)]
     libraries = [library for library in LIBRARIES for line in imports if line.endswith(f' from "./{library}.js";\n')]
     if not imports or len(libraries) < len(imports):
         raise ValueError(
             f'The first lines of {name}.js must import from "./dom.js" or "./nn.js", and nothing else may be imported.'
         )
-    sources = [(FOLDER / f"{library}.js").read_text("utf-8") for library in libraries]
-    return "".join(sources + lines[len(imports) :])
+    return libraries, "".join(lines[len(imports) :])
+
+
+def module(name):
+    """Source of ``name``.js as the one module that anywidget takes: behind the libraries that it imports from."""
+    libraries, rest = parts(name)
+    return "".join(map(source, libraries)) + rest
 
 
 class Widget(anywidget.AnyWidget):
