@@ -62,6 +62,7 @@ class Claim:
         reason: str, why the verdict is not simply *confirmed*, or does not hold everywhere; else empty.
         seeds: dict from profile to how many seeds its experiments run over, or a list where these differ; None
             for a claim of checks alone.
+        data: dict from profile to what was measured, where it is neither digits nor CIFAR-10's photographs.
     """
 
     id: str
@@ -70,6 +71,7 @@ class Claim:
     lecture: str
     reason: str = ""
     seeds: dict | None = None
+    data: dict | None = None
 
 
 @dataclass(frozen=True)
@@ -400,7 +402,8 @@ def data_sets(records_of_claim):
     found = {}
     for record in records_of_claim:
         profile, device, date = (record["run"][name] for name in ("profile", "device", "date"))
-        title = f"{DATA_SETS[profile]} · {profile} profile · {device} · {date}"
+        data = (load()[record["claim"]].data or DATA_SETS)[profile]
+        title = f"{data} · {profile} profile · {device} · {date}"
         found[title] = verdict_on_record(record), comparisons_of(record)
     return found
 
