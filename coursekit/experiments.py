@@ -334,8 +334,8 @@ def fingerprint(run, choices):
     It stands for the source of ``run``, comments and layout aside, and of all that it calls in its own module or
     notebook; and for the values that these name: numbers, text, and what holds nothing else. Of a dict that has one of
     the run's choices among its keys, only that entry counts, so that further entries leave the other runs what they
-    are; of a notebook's settings, those that are read; of a data set, its name, sizes and classes. Arrays, models and
-    tables do not count.
+    are; of a notebook's settings, those that are read; of a data set, its name, sizes and classes. Arrays and tables do
+    not count. A model must come from a function, since how it was made is not to be seen from it.
 
     Args:
         run: function, as for ``sweep``.
@@ -345,7 +345,7 @@ def fingerprint(run, choices):
         Str of 12 characters.
 
     Raises:
-        ValueError: where Python cannot find the function's source.
+        ValueError: where Python cannot find the function's source, or where a run reads a model that no function made.
 
     >>> rate = 0.1
     >>> def half(n, seed):
@@ -377,6 +377,12 @@ class _Describer:
         names = set(function.__code__.co_freevars).union(*map(_global_names, _codes(function.__code__)))
         attributes = set().union(*(code.co_names for code in _codes(function.__code__)))
         scope = function.__globals__ | inspect.getclosurevars(function).nonlocals
+        for name in sorted(names):
+            if hasattr(scope.get(name), "count_params"):
+                raise ValueError(
+                    f"{function.__name__} reads the model {name}, and a record could not tell how that was made; let a "
+                    "function return it."
+                )
         read = {name: self.value(self.own_entry(scope[name]), attributes) for name in sorted(names) if name in scope}
         defaults = self.value([*(function.__defaults__ or ()), *(function.__kwdefaults__ or {}).values()], attributes)
         return [_source(function), defaults, {name: value for name, value in read.items() if value is not None}]

@@ -482,6 +482,12 @@ def test_a_fingerprint_is_the_same_from_every_version_of_python():
     assert experiments.fingerprint(defined(PLAIN), {"n": 1}) == "7fc43c9e34a6"
 
 
+def test_a_run_may_not_read_a_model_that_no_function_made():
+    source = "import keras\nmodel = keras.Sequential()\ndef run(n, seed):\n    return {'n': model.count_params()}\n"
+    with pytest.raises(ValueError, match="run reads the model model, and a record could not tell how that was made"):
+        experiments.fingerprint(defined(source), {"n": 1})
+
+
 def test_a_run_without_a_source_cannot_be_recorded():
     with pytest.raises(ValueError, match=r"The source of .* cannot be found; define it with def, in a cell or a file"):
         sweep(functools.partial(max, 1), again={})
