@@ -124,6 +124,105 @@ def transfer():
         "it is worse in every one of the eight draws.",
         worse.groupby("labels").mean().max() < 0 and worse[[10, 20]].max() < 0,
     )
+    yield from ways_to_train()
+    photographs = experiments.recorded("transfer-imagenet", "full")
+    right = photographs.groupby(["reading", "labels"]).test.mean()
+    yield (
+        f"A linear model that looks at the pixels is right in {100 * right['pixels', 5]:.0f} of 100 cases: it guesses. "
+        f"The same model is right in {100 * right['ImageNet', 5]:.0f} of 100 where it gets what a network trained on "
+        "other photographs makes of the pixels.",
+        True,
+    )
+    of_photographs = dict(list(experiments.recorded("transfer-photographs", "quick").groupby("knowledge")))
+    read, random = of_photographs["photographs"], of_photographs["random weights"]
+    yield (
+        f"Read at the end of the first stage, they are right for {percent(read['stage 1'].mean())} of the test images, "
+        f"pixels for {percent(read['pixels'].mean())}, and the same network with random weights for "
+        f"{percent(random['stage 1'].mean())}. (The network that has learned other digits has "
+        f"{percent(mean(quick['shallow']['layer 3'][1]))}, too.)",
+        True,
+    )
+    falls = [of["stage 1"].to_numpy() - of["stage 3"].to_numpy() for of in (read, random)]
+    yield (
+        "In stage 3, photographs serve less, by six points. So do random weights on average, by three, and these seeds "
+        "cannot tell one fall from the other.",
+        [round(100 * mean(fall)) for fall in falls] == [6, 3] and untold(*falls),
+    )
+    heads = experiments.recorded("transfer-heads", "quick")
+    forgotten = heads[(heads.batch_norm == "forgotten") & (heads.pictures == "negatives")]
+    yield (
+        f"The first head loses {100 * (forgotten.before - forgotten.after).mean():.0f} points",
+        (heads[heads.batch_norm == "frozen"].before == heads[heads.batch_norm == "frozen"].after).all(),
+    )
+
+
+def ways_to_train():
+    """Chapter 1's ways to fine-tune with few labels, and its longer trainings."""
+    runs = experiments.recorded("transfer-ways", "quick")
+    few = runs[runs.labels < 20].groupby(["way", "rate", "seed"]).test.mean()
+    over_rates = few.groupby(["way", "seed"]).mean()
+    frozen, tuned, delicate = (
+        percent(over_rates[way].mean()) for way in ("frozen", "fine-tuned", "fine-tuned, batch norm frozen")
+    )
+    large = few[few.index.get_level_values("rate") >= 0.03].groupby(["way", "seed"]).mean()
+    yield (
+        f"the frozen network is right for {frozen} of the test images, and the fine-tuned one for {tuned}: who picks a "
+        "rate blindly does better to fine-tune.",
+        outcomes("transfer-freeze-untuned", "quick") == ["reversed", "holds"],
+    )
+    yield (
+        f"At a rate of 0.0001, the frozen network is right for {percent(few['frozen', 1e-4].mean())}.",
+        True,
+    )
+    yield (
+        f"A network in which everything may move gets to {percent(few['fine-tuned', 1e-4].mean())}. At the two largest "
+        "rates, these seeds tell no lead of either.",
+        untold(large["frozen"], large["fine-tuned"]),
+    )
+    yield (
+        f"that has {delicate} over all rates, and large ones ruin it.",
+        lead(large["frozen"], large["fine-tuned, batch norm frozen"]) == "holds",
+    )
+    best = experiments.best(runs, "rate", by="validation", of=["way", "labels"])
+    at_best = best[best.labels < 20].groupby(["way", "seed"]).test.mean()
+    of_way = {way: percent(at_best[way].mean()) for way in runs.way.unique()}
+    yield (
+        f"with batch norm frozen, fine-tuning is right for {of_way['fine-tuned, batch norm frozen']} of the test "
+        f"images, and with batch norm learning for {of_way['fine-tuned']}.",
+        outcomes("transfer-finetune-batchnorm", "quick") == ["undecided"],
+    )
+    yield (
+        f"the head first and then everything gives {of_way['head first']}, everything at once "
+        f"{of_way['fine-tuned, batch norm frozen']}. So prepared, the second phase is worth its steps, too: the "
+        "network gains a point over one that stays frozen, and this interval lies above zero. To thaw the layers one "
+        "after the other gives no more than to thaw them all.",
+        lead(at_best["head first"], at_best["frozen"]) == "holds"
+        and abs(mean(at_best["head first"]) - mean(at_best["frozen"]) - 0.01) < 0.003
+        and lead(at_best["from the top down"], at_best["head first"]) == "no difference",
+    )
+    yield (
+        "plain fine-tuning, with batch norm learning, is so close behind that these seeds cannot tell it from either.",
+        all(untold(at_best[way], at_best["fine-tuned"]) for way in ("head first", "from the top down")),
+    )
+    longer = experiments.best(
+        experiments.recorded("transfer-longer", "quick"), "rate", by="validation", of=["start", "times"]
+    )
+    after = {key: of.sort_values("seed").test.to_numpy() for key, of in longer.groupby(["start", "times"], sort=False)}
+    leads = {times: after["source", times] - after["random", times] for times in (1, 4, 16)}
+    shrinking = [f"{100 * mean(of):.1f}" for of in leads.values()]
+    yield (
+        f"{shrinking[0]} points at the usual length, {shrinking[1]} at four times the length, {shrinking[2]} at "
+        "sixteen times. At the usual length these seeds tell it from chance. At the greatest they do not, but neither "
+        "do they exclude a lead of more than a point.",
+        claims.greater("accuracy", one=after["source", 1], other=after["random", 1]).interval[0] > 0
+        and claims.greater("accuracy", one=after["source", 16], other=after["random", 16]).interval[1] > 0.01
+        and untold(after["source", 16], after["random", 16]),
+    )
+    yield (
+        "On average, the network from scratch needs four times as many steps to get where the fine-tuned one is after "
+        "one length.",
+        0 < mean(after["random", 4]) - mean(after["source", 1]) < 0.005 and mean(after["random", 1]) < 0.965,
+    )
 
 
 def normalization():
