@@ -378,7 +378,7 @@ class _Describer:
         attributes = set().union(*(code.co_names for code in _codes(function.__code__)))
         scope = function.__globals__ | inspect.getclosurevars(function).nonlocals
         for name in sorted(names):
-            if hasattr(scope.get(name), "count_params"):
+            if hasattr(scope.get(name), "count_params") and not isinstance(scope[name], type):
                 raise ValueError(
                     f"{function.__name__} reads the model {name}, and a record could not tell how that was made; let a "
                     "function return it."

@@ -1,4 +1,7 @@
-"""Figures in one style, with alternative text, readable by color-blind people."""
+"""Figures in one style, with alternative text, readable by color-blind people.
+
+What is drawn of lines and letters comes as SVG beside its PNG, for the site alone: its type is none that Jupyter shows.
+"""
 
 import contextlib
 import io
@@ -9,10 +12,16 @@ from collections.abc import Mapping
 import matplotlib.pyplot as plt
 import numpy as np
 from IPython.display import Image
+from matplotlib.colors import to_hex
+from matplotlib.text import Text
 
 from coursekit import experiments, require
 
 STYLE = pathlib.Path(__file__).parent / "assets" / "coursekit.mplstyle"
+SVG = "application/vnd.coursekit.svg"
+INK, PAPER = "#1f2430", "#ffffff"  # of the style: what the site writes in its own colors
+LARGEST_SVG = 120_000  # bytes; a drawing of more is no lighter than its PNG
+MEANS = "Means at "  # with which the alternative text of curves goes on
 MARKERS = "osD^vP*X"  # one more than there are colors, so that no two of 56 curves look alike
 
 
@@ -23,15 +32,25 @@ def style():
         yield
 
 
+class Figure(Image):
+    """A figure as PNG, and, if it is all lines and letters, as SVG for the site."""
+
+    svg = ""
+
+    def _repr_mimebundle_(self, include=None, exclude=None):
+        data, metadata = super()._repr_mimebundle_(include, exclude)
+        return data | ({SVG: self.svg} if self.svg else {}), metadata
+
+
 def show(figure, alt):
     """Turn a matplotlib figure into an image with alternative text, and close it.
 
     Args:
         figure: matplotlib figure.
-        alt: str, what the figure shows, for those who do not see it.
+        alt: str, what the figure shows, for those who do not see it; the site prints it below the figure.
 
     Returns:
-        An ``IPython.display.Image``; make it the last line of a cell.
+        A ``Figure``, which is an ``IPython.display.Image``; make it the last line of a cell.
 
     Raises:
         ValueError: for an empty text.
@@ -43,8 +62,23 @@ def show(figure, alt):
     buffer = io.BytesIO()
     # Without the software's name in it, the same figure is the same file under another version.
     figure.savefig(buffer, format="png", metadata={"Software": None})
+    shown = Figure(buffer.getvalue(), format="png", alt=alt)
+    if not any(axes.images for axes in figure.axes):
+        shown.svg = _svg(figure)
     plt.close(figure)
-    return Image(buffer.getvalue(), format="png", alt=alt)
+    return shown
+
+
+def _svg(figure):
+    for text in figure.findobj(Text):
+        box = text.get_bbox_patch()
+        if box and to_hex(box.get_facecolor()) != PAPER:
+            text.set_color("black")  # on a color, which stays in every theme
+    buffer = io.StringIO()
+    with style():
+        figure.savefig(buffer, format="svg", facecolor="none", metadata={"Date": None, "Creator": None})
+    svg = buffer.getvalue()
+    return svg if len(svg) <= LARGEST_SVG else ""
 
 
 def curves(x, series, *, alt, xlabel, ylabel, title="", categorical=False, ylim=None):
@@ -147,7 +181,7 @@ def dots(rows, names, xlabel):
         figure, axes = plt.subplots(figsize=(7.5, 0.4 * len(names) + 1))
         for row, numbers in enumerate(rows):
             axes.plot(numbers, np.full(len(numbers), -row), "C0o", alpha=0.5)
-            axes.plot(np.mean(numbers), -row, "k|", markersize=18, markeredgewidth=2)
+            axes.plot(np.mean(numbers), -row, "|", color=INK, markersize=18, markeredgewidth=2)
         axes.set_yticks(-np.arange(len(names)), names)
         axes.set(xlabel=xlabel)
         axes.margins(x=0.06)
@@ -164,7 +198,7 @@ def _spoken(x, series):
     points = np.unique(np.linspace(0, len(x) - 1, 10).astype(int))
     means = {name: [f"{numbers[k].mean():.3g}" for k in points] for name, numbers in series.items()}
     at = ", ".join(str(x[k]) for k in points)
-    return f"Means at {at}: " + "; ".join(f"{name}: {', '.join(values)}" for name, values in means.items()) + "."
+    return f"{MEANS}{at}: " + "; ".join(f"{name}: {', '.join(values)}" for name, values in means.items()) + "."
 
 
 def image_grid(images, *, alt, titles=None, columns=10):

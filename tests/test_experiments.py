@@ -486,6 +486,8 @@ def test_a_run_may_not_read_a_model_that_no_function_made():
     source = "import keras\nmodel = keras.Sequential()\ndef run(n, seed):\n    return {'n': model.count_params()}\n"
     with pytest.raises(ValueError, match="run reads the model model, and a record could not tell how that was made"):
         experiments.fingerprint(defined(source), {"n": 1})
+    made = source.replace("keras.Sequential()", "keras.Sequential").replace("model.count", "model().count")
+    experiments.fingerprint(defined(made), {"n": 1})
 
 
 def test_a_run_without_a_source_cannot_be_recorded():

@@ -1,6 +1,7 @@
 """Figures: alternative text, the same bytes every time, what is drawn, and what they refuse to draw."""
 
 import itertools
+import re
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -40,7 +41,7 @@ MEANS = " Means at 1, 2, 3: frozen: 0.55, 0.75, 0.85; scratch: 0.3, 0.5, 0.9."
 def test_alternative_text(draw, means):
     before = plt.get_fignums()
     data, metadata = draw("Two rising curves.")._repr_mimebundle_()
-    assert list(data) == ["image/png"]
+    assert list(data) == ["image/png", plots.SVG] if means else ["image/png"]
     assert metadata["image/png"]["alt"] == f"Two rising curves.{means}"
     assert plt.get_fignums() == before
     for empty in ("", " \n"):
@@ -68,11 +69,34 @@ def test_long_curves_are_spoken_at_ten_points():
 
 
 def test_the_same_figure_is_the_same_file():
-    first, second = (plots.curves([1, 2, 3], SERIES, **TEXT).data for _ in range(2))
-    assert first == second
+    one, other = (plots.curves([1, 2, 3], SERIES, **TEXT) for _ in range(2))
+    first, second = one.data, other.data
+    assert (first, one.svg) == (second, other.svg)
     assert first != plots.curves([1, 2, 3], SERIES, **TEXT | {"xlabel": "epochs"}).data
     assert b"matplotlib" not in first.lower()
     assert plots.image_grid(grid(), alt="Noise.").data == plots.image_grid(grid(), alt="Noise.").data
+
+
+def test_the_site_can_write_in_its_own_colors():
+    with plots.style():
+        figure, axes = plt.subplots()
+        axes.text(0, 0, "on paper", bbox={"fc": "white"})
+        axes.text(0, 1, "on a color", bbox={"fc": "#fdd0a2"})
+        axes.set(xlabel="x", ylabel="y", title="letters")
+        axes.legend([])
+    svg = plots.show(figure, "Two boxes.").svg
+    written = {text: style for style, text in re.findall(r'<text style="([^"]*)"[^>]*>([^<]*)</text>', svg)}
+    assert plots.INK not in written.pop("on a color")
+    assert len(written) >= 9
+    assert all(f"fill: {plots.INK}" in style for style in written.values())
+
+
+def test_what_is_no_drawing_of_lines_has_its_png_alone(monkeypatch):
+    figure, axes = plt.subplots()
+    axes.imshow(np.zeros((2, 2)))
+    assert plots.show(figure, "Black squares.").svg == ""
+    monkeypatch.setattr(plots, "LARGEST_SVG", 1000)
+    assert plots.curves([1, 2, 3], SERIES, **TEXT).svg == ""
 
 
 def test_the_style_stays_inside():

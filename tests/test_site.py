@@ -16,10 +16,11 @@ from bs4 import BeautifulSoup
 from conftest import ROOT
 from playwright.sync_api import expect
 
-from coursekit import cards, claims, records
+from coursekit import cards, claims, plots, records
 
 WIDE = {"width": 1280, "height": 900}
 PHONE = {"width": 390, "height": 844}
+CHAPTERS = sorted((ROOT / "book").glob("0*.ipynb"))
 
 
 def pages():
@@ -123,7 +124,7 @@ def test_every_claim_is_on_the_page_with_its_numbers(site):
                 assert html.escape(cards.relation(comparison)) in page, name
 
 
-@pytest.mark.parametrize("chapter", sorted((ROOT / "book").glob("0*.ipynb")), ids=lambda path: path.stem)
+@pytest.mark.parametrize("chapter", CHAPTERS, ids=lambda path: path.stem)
 def test_a_chapter_has_a_card_for_each_claim_that_it_checks(site, chapter):
     """With the verdict of the line that the check has printed, and in its place."""
     cells = notebooks.code_cells(nbformat.read(chapter, as_version=4))
@@ -133,6 +134,40 @@ def test_a_chapter_has_a_card_for_each_claim_that_it_checks(site, chapter):
     drawn = [(card.select_one(".verdict").get_text(), card.a.get_text()) for card in page.select(".claim-card")]
     assert drawn == [(verdict, claim_id) for verdict, claim_id, _ in lines] != []
     assert not [block for block in page.select(".cell_output pre") if ledger.CHECKED.match(block.get_text())]
+
+
+@pytest.mark.parametrize("chapter", CHAPTERS, ids=lambda path: path.stem)
+def test_every_figure_has_a_number_and_says_what_to_see(site, chapter):
+    cells = notebooks.code_cells(nbformat.read(chapter, as_version=4))
+    alts = [alt for cell in cells if (alt := cell.metadata.get("mystnb", {}).get("image", {}).get("alt"))]
+    page = BeautifulSoup((site.html / f"{chapter.stem}.html").read_text("utf-8"), "html.parser")
+    drawn = page.select(".cell_output figure")
+    assert [figure.figcaption.get_text().strip() for figure in drawn] == [
+        f"Figure {int(chapter.stem[:2])}.{number}. {alt.partition(f' {plots.MEANS}')[0]}"
+        for number, alt in enumerate(alts, start=1)
+    ]
+    for figure, alt in zip(drawn, alts, strict=True):
+        shown = figure.svg or figure.img
+        assert alt.endswith(shown.get("aria-label") or shown.get("alt") or "")
+    names = [element["id"] for element in page.select("[id]")]
+    assert len(names) == len(set(names))
+    assert page.select("svg.drawn") and not page.select("svg.drawn style")
+
+
+def test_drawings_follow_the_theme(site, browser):
+    color = {}
+    for theme in ("light", "dark"):
+        page = browser.new_page(viewport=WIDE, color_scheme=theme)
+        page.add_init_script("localStorage['coursekit-wait'] = 'no'")
+        page.goto(f"{site.url}/{CHAPTERS[0].stem}.html")
+        letters = page.locator("#figure-1 svg.drawn text").first
+        color[theme] = letters.evaluate("text => getComputedStyle(text).fill")
+        assert color[theme] == page.locator("#figure-1").evaluate("node => getComputedStyle(node).color")
+        assert letters.evaluate("text => getComputedStyle(text).fontFamily") == page.locator("p").first.evaluate(
+            "node => getComputedStyle(node).fontFamily"
+        )
+        page.close()
+    assert color["light"] != color["dark"]
 
 
 def test_a_page_opened_from_the_disk_draws_maths_and_widgets(site, browser):

@@ -1,0 +1,61 @@
+"""Figures of the chapters: numbered, with a caption that says what to see, and drawn in the page's own colors.
+
+The caption is the figure's alternative text. The means that ``plots`` adds to it are for those who do not see the
+figure. A figure of lines and letters comes as SVG beside its PNG, and the page shows that: its text has the page's
+font, and what is drawn in the color of text follows the theme.
+"""
+
+import html
+import json
+import re
+from pathlib import Path
+
+from docutils import nodes
+
+from coursekit import plots
+
+SIZE = re.compile(r'<svg [^>]*?viewBox="0 0 ([\d.]+) ([\d.]+)"[^>]*>')
+FONT = re.compile(r"font-family: [^;\"]*;? ?")
+NOT_FOR_A_PAGE = re.compile(
+    r"<metadata>.*?</metadata>|<style.*?</style>", re.DOTALL
+)  # its style would be the page's, too
+NAMES = re.compile(r'(\bid="|url\(#|xlink:href="#)')
+
+
+def caption_figures(app, doctree):
+    docname = app.env.docname
+    cells = [node for node in doctree.findall(nodes.container) if node.get("nb_element") == "cell_code"]
+    images = [(cell, image) for cell in cells for image in list(cell.findall(nodes.image))]
+    if not images:
+        return
+    read = json.loads(Path(app.env.doc2path(docname)).read_text("utf-8"))["cells"]
+    for number, (cell, image) in enumerate(images, start=1):
+        name = f"figure-{number}"
+        says, _, means = image["alt"].partition(f" {plots.MEANS}")
+        spoken = f"{plots.MEANS}{means}" if means else ""
+        drawing = svg_of(read[cell["cell_index"]], name, spoken)
+        title = nodes.strong("", f"Figure {int(docname[:2])}.{number}. ")
+        figure = nodes.figure("", nodes.caption("", "", title, nodes.Text(says)), ids=[name], align="left")
+        image["alt"] = spoken
+        image.replace_self(figure)
+        figure.insert(0, nodes.raw("", drawing, format="html") if drawing else image)
+
+
+def svg_of(cell, name, spoken):
+    """The SVG of a cell's figure for the page, or an empty text where it has none."""
+    found = [output["data"][plots.SVG] for output in cell["outputs"] if plots.SVG in output.get("data", {})]
+    if not found:
+        return ""
+    source = "".join(found[0])
+    width, height = SIZE.search(source).groups()
+    label = f'role="img" aria-label="{html.escape(spoken)}"' if spoken else 'aria-hidden="true"'
+    opening = f'<svg class="drawn" viewBox="0 0 {width} {height}" style="width: {width}pt" {label}>'
+    drawn = SIZE.sub(opening, NOT_FOR_A_PAGE.sub("", source[source.index("<svg") :]), count=1)
+    # Each figure its own names: a page must not have one twice.
+    named = NAMES.sub(rf"\g<1>{name}-", FONT.sub("", drawn))
+    return named.replace(plots.INK, "currentColor").replace(plots.PAPER, "var(--pst-color-background)")
+
+
+def setup(app):
+    app.connect("doctree-read", caption_figures)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}
