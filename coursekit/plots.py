@@ -19,7 +19,8 @@ from coursekit import experiments, require
 
 STYLE = pathlib.Path(__file__).parent / "assets" / "coursekit.mplstyle"
 SVG = "application/vnd.coursekit.svg"
-INK, PAPER = "#1f2430", "#ffffff"  # of the style: what the site writes in its own colors
+INK, PAPER, GRID = "#1f2430", "#ffffff", "#e4e4e4"  # of the style, for which the site takes its own
+BLACK = "#000000"
 LARGEST_SVG = 120_000  # bytes; a drawing of more is no lighter than its PNG
 MEANS = "Means at "  # with which the alternative text of curves goes on
 MARKERS = "osD^vP*X"  # one more than there are colors, so that no two of 56 curves look alike
@@ -78,6 +79,8 @@ def _svg(figure):
     with style():
         figure.savefig(buffer, format="svg", facecolor="none", metadata={"Date": None, "Creator": None})
     svg = buffer.getvalue()
+    # Black lines are ink, too. What is filled with black has no color of its own in the file.
+    svg = svg.replace(f'style="stroke: {BLACK}', f'style="fill: {INK}; stroke: {INK}').replace(BLACK, INK)
     return svg if len(svg) <= LARGEST_SVG else ""
 
 

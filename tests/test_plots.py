@@ -81,12 +81,15 @@ def test_the_site_can_write_in_its_own_colors():
     with plots.style():
         figure, axes = plt.subplots()
         axes.text(0, 0, "on paper", bbox={"fc": "white"})
+        axes.plot([0, 1], "k--")
+        axes.annotate("", (0, 1), (1, 0), arrowprops={"arrowstyle": "-|>"})
         axes.text(0, 1, "on a color", bbox={"fc": "#fdd0a2"})
         axes.set(xlabel="x", ylabel="y", title="letters")
         axes.legend([])
     svg = plots.show(figure, "Two boxes.").svg
     written = {text: style for style, text in re.findall(r'<text style="([^"]*)"[^>]*>([^<]*)</text>', svg)}
     assert plots.INK not in written.pop("on a color")
+    assert "#000000" not in svg
     assert len(written) >= 9
     assert all(f"fill: {plots.INK}" in style for style in written.values())
 

@@ -19,6 +19,11 @@ FONT = re.compile(r"font-family: [^;\"]*;? ?")
 NOT_FOR_A_PAGE = re.compile(
     r"<metadata>.*?</metadata>|<style.*?</style>", re.DOTALL
 )  # its style would be the page's, too
+OF_PAGE = {
+    plots.INK: "currentColor",
+    plots.PAPER: "var(--pst-color-background)",
+    plots.GRID: "var(--pst-color-border)",
+}
 NAMES = re.compile(r'(\bid="|url\(#|xlink:href="#)')
 
 
@@ -34,11 +39,15 @@ def caption_figures(app, doctree):
         says, _, means = image["alt"].partition(f" {plots.MEANS}")
         spoken = f"{plots.MEANS}{means}" if means else ""
         drawing = svg_of(read[cell["cell_index"]], name, spoken)
-        title = nodes.strong("", f"Figure {int(docname[:2])}.{number}. ")
-        figure = nodes.figure("", nodes.caption("", "", title, nodes.Text(says)), ids=[name], align="left")
         image["alt"] = spoken
-        image.replace_self(figure)
-        figure.insert(0, nodes.raw("", drawing, format="html") if drawing else image)
+        title = f"<strong>Figure {int(docname[:2])}.{number}.</strong> "
+        caption = f"<figcaption>{title}{html.escape(says)}</figcaption></figure>"
+        shown = raw(drawing) if drawing else image
+        image.replace_self([raw(f'<figure id="{name}">'), shown, raw(caption)])
+
+
+def raw(text):
+    return nodes.raw("", text, format="html")
 
 
 def svg_of(cell, name, spoken):
@@ -53,7 +62,9 @@ def svg_of(cell, name, spoken):
     drawn = SIZE.sub(opening, NOT_FOR_A_PAGE.sub("", source[source.index("<svg") :]), count=1)
     # Each figure its own names: a page must not have one twice.
     named = NAMES.sub(rf"\g<1>{name}-", FONT.sub("", drawn))
-    return named.replace(plots.INK, "currentColor").replace(plots.PAPER, "var(--pst-color-background)")
+    for color, of_page in OF_PAGE.items():
+        named = named.replace(color, of_page)
+    return named
 
 
 def setup(app):
