@@ -43,7 +43,7 @@ def caption_figures(app, doctree):
         title = f"<strong>Figure {int(docname[:2])}.{number}.</strong> "
         caption = f"<figcaption>{title}{html.escape(says)}</figcaption></figure>"
         shown = raw(drawing) if drawing else image
-        image.replace_self([raw(f'<figure id="{name}">'), shown, raw(caption)])
+        image.replace_self([raw(f'<figure id="{name}"><div>'), shown, raw(f"</div>{caption}")])
 
 
 def raw(text):

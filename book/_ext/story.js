@@ -139,4 +139,12 @@
     showTarget();
   };
   document.addEventListener("DOMContentLoaded", wire);
+
+  // Paper is white, whatever the theme of the screen.
+  let theme;
+  window.addEventListener("beforeprint", () => {
+    theme = root.dataset.theme;
+    root.dataset.theme = "light";
+  });
+  window.addEventListener("afterprint", () => { root.dataset.theme = theme; });
 }

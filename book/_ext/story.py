@@ -161,7 +161,8 @@ def without_alt_texts(source, tree):
 def let_wait(section):
     """Wrap what follows the questions of a section, up to the next question or heading. Returns the questions.
 
-    Code that is to be read can be read before the answer: of it, only the output waits.
+    Code that is to be read can be read before the answer: of it, only the output waits. Nor does a paragraph wait that
+    leads to a further question.
     """
     found, asked, group, begun = [], [], [], False
 
@@ -183,7 +184,8 @@ def let_wait(section):
         question = QUIZ.match(source_of(node)) if isinstance(node, nodes.container) else None
         heading = isinstance(node, nodes.section)
         if question or heading or is_read(node):
-            hide(group)
+            lead_in = question and group and isinstance(group[-1], nodes.paragraph)
+            hide(group[:-1] if lead_in else group)
             group = []
         if heading:
             break
