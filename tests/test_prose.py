@@ -220,7 +220,7 @@ def ways_to_train():
         and untold(after["source", 16], after["random", 16]),
     )
     yield (
-        "On average, the network from scratch needs four times as many steps to get where the fine-tuned one is after "
+        "on average, the network from scratch needs four times as many steps to get where the fine-tuned one is after "
         "one length.",
         0 < mean(after["random", 4]) - mean(after["source", 1]) < 0.005 and mean(after["random", 1]) < 0.965,
     )
