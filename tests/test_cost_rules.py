@@ -497,6 +497,7 @@ def test_the_field_of_a_transposed_convolution(length, strides, padding):
     assert field_of(model) == felt(model)
 
 
+@pytest.mark.only_on("jax", "torch")  # TensorFlow computes it on processors for which it takes oneDNN, and on no others
 @pytest.mark.parametrize("padding", ["same", "valid"])
 def test_the_field_of_a_dilated_transposed_convolution(padding):
     spread = layers.Conv1DTranspose(1, 3, 1, padding, dilation_rate=2)
