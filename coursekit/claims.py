@@ -402,7 +402,7 @@ def data_sets(records_of_claim):
     found = {}
     for record in records_of_claim:
         profile, device, date = (record["run"][name] for name in ("profile", "device", "date"))
-        data = (load()[record["claim"]].data or DATA_SETS)[profile]
+        data = (_find(record["claim"]).data or DATA_SETS)[profile]
         title = f"{data} · {profile} profile · {device} · {date}"
         found[title] = verdict_on_record(record), comparisons_of(record)
     return found

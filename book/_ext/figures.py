@@ -11,14 +11,13 @@ import re
 from pathlib import Path
 
 from docutils import nodes
+from story import raw
 
 from coursekit import plots
 
 SIZE = re.compile(r'<svg [^>]*?viewBox="0 0 ([\d.]+) ([\d.]+)"[^>]*>')
 FONT = re.compile(r"font-family: [^;\"]*;? ?")
-NOT_FOR_A_PAGE = re.compile(
-    r"<metadata>.*?</metadata>|<style.*?</style>", re.DOTALL
-)  # its style would be the page's, too
+NOT_FOR_A_PAGE = re.compile(r"<metadata>.*?</metadata>|<style.*?</style>", re.DOTALL)  # a style is the whole page's
 OF_PAGE = {
     plots.INK: "currentColor",
     plots.PAPER: "var(--pst-color-background)",
@@ -28,6 +27,7 @@ NAMES = re.compile(r'(\bid="|url\(#|xlink:href="#)')
 
 
 def caption_figures(app, doctree):
+    """Put each figure of a chapter into an element with its number and caption."""
     docname = app.env.docname
     cells = [node for node in doctree.findall(nodes.container) if node.get("nb_element") == "cell_code"]
     images = [(cell, image) for cell in cells for image in list(cell.findall(nodes.image))]
@@ -44,10 +44,6 @@ def caption_figures(app, doctree):
         caption = f"<figcaption>{title}{html.escape(says)}</figcaption></figure>"
         shown = raw(drawing) if drawing else image
         image.replace_self([raw(f'<figure id="{name}"><div>'), shown, raw(f"</div>{caption}")])
-
-
-def raw(text):
-    return nodes.raw("", text, format="html")
 
 
 def svg_of(cell, name, spoken):
