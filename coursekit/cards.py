@@ -14,6 +14,7 @@ import numpy as np
 STYLE = pathlib.Path(__file__).parent / "assets" / "cards.css"
 WIDTH, HEIGHT, MARGIN = 240, 26, 6  # of a picture, in its own units
 LINE = 9  # of an interval among others
+STRIP = 12  # of the seeds of one comparison, in a row of a list
 FURTHEST = 50  # differences that matter: where their figure ends
 SPACE, MINUS = "\N{NO-BREAK SPACE}", "\N{MINUS SIGN}"
 # How a row relates its two sides.
@@ -43,6 +44,24 @@ def card(claim, verdict, data_sets, ledger="", experiment=""):
     >>> "confirmed" in card(claims.load()["transfer-sweep-n"], "confirmed", {"Digits": digits})
     True
     """
+    head = f"<div class=claim-head><p class=statement>“{_sentence(claim)}”</p>{stamp(verdict)}</div>"
+    return f'<div class="claim-card">\n{head}\n{numbers(claim, verdict, data_sets, ledger, experiment)}\n</div>'
+
+
+def numbers(claim, verdict, data_sets, ledger="", experiment=""):
+    """Draw what a card has below its statement.
+
+    Args:
+        claim, verdict, data_sets, ledger, experiment: as for ``card``.
+
+    Returns:
+        str, HTML, for an element of the class ``claim-card``.
+
+    >>> from coursekit import claims
+    >>> digits = "confirmed", [claims.every(a=[2], b=[1])]
+    >>> "a 2 &gt; b 1" in numbers(claims.load()["transfer-sweep-n"], "confirmed", {"Digits": digits})
+    True
+    """
     name = f"<code>{claim.id}</code>"
     if ledger:
         name = f'<a href="{ledger}#{claim.id}">{name}</a>'
@@ -50,14 +69,75 @@ def card(claim, verdict, data_sets, ledger="", experiment=""):
         name = f'{name} · <a href="{experiment}">how it was measured</a>'
     return "\n".join(
         [
-            '<div class="claim-card">',
-            f"<div class=claim-head><p class=statement>“{_sentence(claim)}”</p>{stamp(verdict)}</div>",
             f"<p>lecture: {html.escape(claim.lecture)} · {name}</p>",
             *(_data_set(title, own, comparisons, verdict) for title, (own, comparisons) in data_sets.items()),
             f"<p>{html.escape(claim.reason)}</p>" if claim.reason else "",
-            "</div>",
         ]
     )
+
+
+def row(claim, verdict, data_sets):
+    """Draw a claim as the row of a list: statement, verdict, and what each data set says of it.
+
+    That is a picture of the comparison on which the verdict hangs, and a mark where it is a check.
+
+    Args:
+        claim, verdict, data_sets: as for ``card``.
+
+    Returns:
+        str, HTML of phrases, which a ``summary`` may have.
+
+    >>> from coursekit import claims
+    >>> digits = "confirmed", [claims.every(a=[2], b=[1])]
+    >>> "✓ check" in row(claims.load()["conv1x1-per-pixel"], "confirmed", {"Digits": digits})
+    True
+    """
+    # Data sets of the same checks come out alike, and say so once.
+    strips = dict.fromkeys(_strip(deciding(comparisons)) for _, comparisons in data_sets.values())
+    return f"<span class=statement>{_sentence(claim)}</span>{stamp(verdict)}<span class=strips>{''.join(strips)}</span>"
+
+
+def deciding(comparisons):
+    """Return the comparison on which the verdict on a data set hangs.
+
+    What refutes comes before what is undecided, and that before what holds; an experiment comes before a check; and
+    the smallest difference, in units of what matters, before larger ones. Where no difference is promised it is the
+    largest.
+
+    Args:
+        comparisons: list of ``claims.Comparison``, at least one.
+
+    Returns:
+        A ``claims.Comparison``.
+
+    >>> from coursekit import claims
+    >>> deciding([claims.every(a=[2], b=[1]), claims.every(a=[1], b=[2])]).outcome
+    'fails'
+    """
+
+    def key(one):
+        rank = {"holds": 2, "undecided": 1}.get(one.outcome, 0)
+        if not one.quantity:
+            return rank, True, 0
+        return rank, False, size(one) * (-1 if one.relation == "same" else 1)
+
+    return min(comparisons, key=key)
+
+
+def size(comparison):
+    """Return how large the mean difference of an experiment is, in units of what matters.
+
+    Args:
+        comparison: ``claims.Comparison`` of a quantity.
+
+    Returns:
+        Float.
+
+    >>> from coursekit import claims
+    >>> size(claims.greater("accuracy", a=[0.5, 0.5, 0.5], b=0.25))
+    25.0
+    """
+    return abs(comparison.effect) / comparison.quantity.band
 
 
 def forest(of_claims, ledger=""):
@@ -96,22 +176,44 @@ def _sentence(claim):
 
 def _intervals(data_sets):
     """Intervals below each other, in differences that matter, for those who see; a gap is between data sets."""
-
-    def x(difference):
-        share = math.asinh(difference) / math.asinh(FURTHEST)
-        return round(WIDTH / 2 + (WIDTH / 2 - MARGIN) * min(1, max(-1, share)), 1)
-
     lines, height = [], 0
     for comparisons in data_sets:
         height += LINE / 2 if height else 0
         for one in comparisons:
-            low, mean, high = (x(value / one.quantity.band) for value in (one.interval[0], one.effect, one.interval[1]))
-            promised = (one.relation, one.outcome) == ("same", "no difference")
-            y, outcome = height + LINE / 2, "holds" if promised else one.outcome.replace(" ", "-")
-            lines.append(f'<path class="interval {outcome}" d="M{low} {y}H{high}"/>')
-            lines.append(f'<circle class="{outcome}" cx="{mean}" cy="{y}" r="3"/>')
+            y, outcome = height + LINE / 2, _as_class(one.outcome)
+            lines.append(_interval(one, y, outcome))
+            lines.append(f'<circle class="{outcome}" cx="{_x(one, one.effect)}" cy="{y}" r="3"/>')
             height += LINE
-    return _on_band(x(-1), x(1), height, "".join(lines)) if lines else ""
+    return _on_common_scale(height, "".join(lines)) if lines else ""
+
+
+def _strip(one):
+    """One comparison in a row of a list: its seeds on its interval, on the scale of all; a mark for a check."""
+    if not one.quantity:
+        return f"<span class={one.outcome}>{'✓' if one.outcome == 'holds' else '✗'} check</span>"
+    dots = "".join(f'<circle cx="{_x(one, seed)}" cy="{STRIP // 2}" r="2"/>' for seed in one.differences)
+    mean = f'<path class="mean" d="M{_x(one, one.effect)} 1V{STRIP - 1}"/>'
+    drawn = f'<g class="{_as_class(one.outcome)}">{_interval(one, STRIP // 2)}{dots}{mean}</g>'
+    return _on_common_scale(STRIP, drawn)
+
+
+def _interval(one, y, outcome=""):
+    low, high = (_x(one, end) for end in one.interval)
+    return f'<path class="{f"interval {outcome}".strip()}" d="M{low} {y}H{high}"/>'
+
+
+def _x(one, difference):
+    """Where a difference lies on the scale of all experiments."""
+    return _on_scale(difference / one.quantity.band)
+
+
+def _on_scale(differences_that_matter):
+    share = math.asinh(differences_that_matter) / math.asinh(FURTHEST)
+    return round(WIDTH / 2 + (WIDTH / 2 - MARGIN) * min(1, max(-1, share)), 1)
+
+
+def _on_common_scale(height, drawn):
+    return _on_band(_on_scale(-1), _on_scale(1), height, drawn)
 
 
 def _on_band(left, right, height, drawn):
@@ -135,7 +237,11 @@ def stamp(verdict):
     >>> stamp("confirmed in part")
     '<strong class="verdict confirmed-in-part">confirmed in part</strong>'
     """
-    return f'<strong class="verdict {verdict.replace(" ", "-")}">{verdict}</strong>'
+    return f'<strong class="verdict {_as_class(verdict)}">{verdict}</strong>'
+
+
+def _as_class(words):
+    return words.replace(" ", "-")
 
 
 def _data_set(title, own, comparisons, joint):

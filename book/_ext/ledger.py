@@ -1,17 +1,14 @@
-"""The ledger of claims, from `claims.toml` and the records alone: no notebook runs, no Keras is imported.
+"""Claims on pages, from `claims.toml` and the records alone: no notebook runs, no Keras is imported.
 
-`{claims-ledger}` has a card for every claim, by chapter, and so has the chapter where it is checked; `{claims-summary}`
-counts the verdicts, and `{claims-quantities}` says what experiments measure.
+A chapter has a card where a claim is checked; `{claims-summary}` counts the verdicts, and `{claims-quantities}` says
+what experiments measure. The page of all claims is made by `explorer`.
 """
 
 import json
 import re
 from collections import Counter
-from itertools import groupby
-from pathlib import Path
 
 from docutils import nodes
-from sphinx.addnodes import pending_xref
 from sphinx.errors import SphinxError
 from sphinx.util.docutils import SphinxDirective
 
@@ -27,7 +24,7 @@ class LedgerError(SphinxError):
 
 
 class ClaimsDirective(SphinxDirective):
-    """Base of all three: reads claims and records, in every build, since the page's own date says nothing of theirs."""
+    """Base: reads claims and records, in every build, since the page's own date says nothing of theirs."""
 
     def read(self):
         return read(self.env)
@@ -40,29 +37,6 @@ def read(environment):
         return claims.load(), claims.verify()
     except ValueError as error:
         raise LedgerError(str(error)) from None
-
-
-class Ledger(ClaimsDirective):
-    def run(self):
-        stated, measured = self.read()
-        return [
-            self.chapter(topic, list(of_chapter), measured)
-            for topic, of_chapter in groupby(stated.values(), key=lambda claim: claim.chapter)
-        ]
-
-    def chapter(self, topic, stated, measured):
-        page, title = chapter_page(Path(self.env.srcdir), topic)
-        section = nodes.section("", nodes.title("", title), ids=[topic])
-        link = pending_xref(
-            "", nodes.inline("", title), refdomain="std", reftype="doc", reftarget=page, refexplicit=True
-        )
-        section += nodes.paragraph("", "", text("Measured in the chapter "), link, text("."))
-        for claim in stated:
-            # `[...](#transfer-sweep-n)` in any page leads here.
-            self.env.get_domain("std").labels[claim.id] = (self.env.docname, claim.id, claim.statement)
-            drawn = card(claim, measured, f"{page}.html#{place(claim.id)}")
-            section += nodes.container("", drawn, ids=[claim.id])
-        return section
 
 
 class Quantities(ClaimsDirective):
@@ -126,8 +100,8 @@ def place(claim_id):
     return f"measured-{claim_id}"
 
 
-def card(claim, measured, experiment=""):
-    drawn = cards.card(claim, *claims.judged(claim.id, measured), "claims.html", experiment)
+def card(claim, measured):
+    drawn = cards.card(claim, *claims.judged(claim.id, measured), "claims.html")
     return nodes.raw("", drawn, format="html")
 
 
@@ -165,7 +139,6 @@ def table(heads, rows, classes):
 
 
 def setup(app):
-    app.add_directive("claims-ledger", Ledger)
     app.add_directive("claims-summary", Summary)
     app.add_directive("claims-quantities", Quantities)
     app.connect("doctree-read", draw_cards)
