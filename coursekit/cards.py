@@ -92,7 +92,7 @@ def row(claim, verdict, data_sets):
     >>> "✓ check" in row(claims.load()["conv1x1-per-pixel"], "confirmed", {"Digits": digits})
     True
     """
-    # Data sets of the same checks come out alike, and say so once.
+    # Checks come out alike on all data, and some experiments have one run for both profiles: they are shown once.
     strips = dict.fromkeys(_strip(deciding(comparisons)) for _, comparisons in data_sets.values())
     return f"<span class=statement>{_sentence(claim)}</span>{stamp(verdict)}<span class=strips>{''.join(strips)}</span>"
 

@@ -174,3 +174,50 @@ def test_a_forest_shows_an_outcome_by_its_place(outcome, inside, right):
     assert (left <= low and high <= left + width) == inside
     if right is not None:
         assert (low > left + width) == right and (high < left) != right
+
+
+HOLDS = claims.greater("accuracy", a=[1.1, 1.11, 1.12], b=1)
+LESS = claims.greater("accuracy", a=[1.08, 1.08, 1.08], b=1)
+OPEN = claims.greater("accuracy", a=[1, 2, 3], b=2)
+REVERSED = claims.greater("accuracy", a=[0.88, 0.89, 0.9], b=1)
+ALIKE, NEARLY = claims.same("accuracy", a=[1, 1, 1], b=1), claims.same("accuracy", a=[1.005, 1.005, 1.005], b=1)
+
+
+@pytest.mark.parametrize(
+    ("comparisons", "wanted"),
+    [
+        ([HOLDS, LESS], LESS),
+        ([HOLDS, OPEN, LESS], OPEN),
+        ([HOLDS, OPEN, REVERSED], REVERSED),
+        ([ALIKE, NEARLY], NEARLY),
+        ([claims.every(a=2, b=1), HOLDS], HOLDS),
+        ([HOLDS, failed := claims.every(a=1, b=2)], failed),
+    ],
+)
+def test_a_verdict_hangs_on_what_is_worst_for_it(comparisons, wanted):
+    assert cards.deciding(comparisons) is cards.deciding(comparisons[::-1]) is wanted
+
+
+def test_a_row_shows_seeds_and_interval_on_the_scale_of_all():
+    data_sets = {"Digits": ("confirmed", [HOLDS]), "Photographs": ("refuted", [REVERSED])}
+    row = BeautifulSoup(cards.row(CLAIM, "depends", data_sets), "html.parser")
+    assert row.select_one(".statement").get_text() == "A < b & c" and row.strong.get_text() == "depends"
+    right, left = row.select("svg")
+    assert right.rect == left.rect and right.g["class"] == ["holds"] and left.g["class"] == ["reversed"]
+    for svg, one, sign in ((right, HOLDS, 1), (left, REVERSED, -1)):
+        low, high = map(float, svg.select_one(".interval")["d"].removeprefix("M").replace(" 6H", " ").split())
+        dots = [float(dot["cx"]) for dot in svg.select("circle")]
+        assert len(dots) == len(one.differences) and low < min(dots) <= max(dots) < high
+        assert all(sign * (dot - cards.WIDTH / 2) > float(svg.rect["width"]) / 2 for dot in dots)
+
+
+def test_checks_are_marks_and_what_is_alike_is_shown_once():
+    holds, fails = ("confirmed", [claims.every(a=2, b=1)]), ("refuted", [claims.every(a=1, b=2)])
+    for data_sets, marks in (
+        ({"A": holds, "B": holds}, ["✓ check"]),
+        ({"A": holds, "B": fails}, ["✓ check", "✗ check"]),
+    ):
+        row = BeautifulSoup(cards.row(CLAIM, "depends", data_sets), "html.parser")
+        assert [mark.get_text() for mark in row.select(".strips > span")] == marks and not row.svg
+    twice = BeautifulSoup(cards.row(CLAIM, "confirmed", {name: ("confirmed", [HOLDS]) for name in "AB"}), "html.parser")
+    assert len(twice.select("svg")) == 1
