@@ -73,14 +73,14 @@ class Changes(ClaimsDirective):
         )
         groups = {"Another verdict": flipped, "The same in a finer word": finer}
         body = "".join(group_of_changes(title, rows) for title, rows in groups.items() if rows)
-        table = (
+        drawn = (
             "<table class=table><thead><tr><th scope=col>Claim</th><th scope=col>Then</th><th scope=col>Now</th></tr>"
             f"</thead>{body}</table>"
         )
         return [
             raw(f'<details class="claim-changes">{opening}'),
             *self.parse_content_to_nodes(),
-            raw(f"{table}</details>"),
+            raw(f"{drawn}</details>"),
         ]
 
 
