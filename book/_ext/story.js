@@ -95,7 +95,15 @@
     target.scrollIntoView();
   };
 
+  // On the home page: how many of a chapter's questions this reader has answered.
+  const progress = () => document.querySelectorAll(".progress-of").forEach((node) => {
+    const keys = node.dataset.for.split(" ");
+    const met = keys.filter((key) => recall(GUESS + key) !== null).length;
+    node.textContent = met ? ` · you have met ${met} of ${keys.length} questions` : "";
+  });
+
   const wire = () => {
+    progress();
     const reading = document.querySelector(".reading");
     if (!reading) return;
     const buttons = [...reading.querySelectorAll("button")];

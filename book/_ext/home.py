@@ -1,0 +1,155 @@
+"""The home page: a claim with its card, all verdicts as tiles, chapters with a picture, and a widget."""
+
+import base64
+import html
+import io
+import json
+import math
+from collections import Counter
+from itertools import groupby
+from pathlib import Path
+from urllib.parse import quote
+
+import ledger
+import repository_address
+from docutils import nodes
+from docutils.parsers.rst import directives
+from figures import svg_of
+from PIL import Image
+from sphinx.util.docutils import SphinxDirective
+from story import QUIZ, raw
+
+from coursekit import claims, widgets
+
+# Read and unhurried: words a minute, and minutes for a figure or a question.
+WORDS, MINUTES = 200, 0.5
+THUMBNAIL = (480, 480)
+MARKS = {
+    "confirmed": "✓",
+    "confirmed in part": "✓",
+    "partly": "±",
+    "depends": "±",
+    "refuted in part": "✗",
+    "refuted": "✗",
+    "undecided": "?",
+}
+PLACES = {
+    "Colab": "https://colab.research.google.com/github/{repository}/blob/{branch}/{path}",
+    "Binder": "https://mybinder.org/v2/gh/{repository}/{branch}?urlpath=lab/tree/{quoted}",
+}
+
+
+class Claim(ledger.ClaimsDirective):
+    """The card of one claim, by its id."""
+
+    required_arguments = 1
+
+    def run(self):
+        stated, measured = self.read()
+        claim = stated.get(self.arguments[0])
+        if claim is None:
+            raise ledger.LedgerError(f"{self.env.docname} shows the claim {self.arguments[0]!r}, which does not exist.")
+        page, _ = ledger.chapter_page(Path(self.env.srcdir), claim.chapter)
+        return [ledger.card(claim, measured, f"{page}.html#{ledger.place(claim.id)}")]
+
+
+class Mosaic(ledger.ClaimsDirective):
+    """A tile for every verdict, by chapter, which says its sentence when it is pointed at and leads to its row."""
+
+    def run(self):
+        stated, measured = self.read()
+        rows = []
+        for topic, of_chapter in groupby(stated.values(), key=lambda claim: claim.chapter):
+            page, title = ledger.chapter_page(Path(self.env.srcdir), topic)
+            tiles = "".join(self.tile(claim, claims.judged(claim.id, measured)[0]) for claim in of_chapter)
+            rows.append(f'<dt><a href="{page}.html">{html.escape(title)}</a></dt><dd>{tiles}</dd>')
+        return [raw(f'<dl class="mosaic">{"".join(rows)}</dl>')]
+
+    @staticmethod
+    def tile(claim, verdict):
+        kind = verdict.replace(" ", "-")
+        says = f"<span><b>{verdict}</b> {html.escape(claim.statement)}</span>"
+        return f'<a class="verdict {kind}" href="claims.html#{claim.id}">{MARKS[verdict]}{says}</a>'
+
+
+class Chapter(ledger.ClaimsDirective):
+    """A chapter on the home page: its picture, what it is about, its verdicts, and where to read or run it."""
+
+    required_arguments = 1
+    has_content = True
+    option_spec = {"picture": directives.unchanged_required, "alt": directives.unchanged_required}  # noqa: RUF012
+
+    def run(self):
+        page, path = self.arguments[0], Path(self.env.srcdir, f"{self.arguments[0]}.ipynb")
+        self.env.note_dependency(str(path))
+        cells = json.loads(path.read_text("utf-8"))["cells"]
+        number, title = int(page[:2]), "".join(cells[0]["source"]).partition("\n")[0].lstrip("# ")
+        body = nodes.container("", classes=["chapter-text"])
+        body += raw(f'<h3><a href="{page}.html">{number} · {html.escape(title)}</a></h3>')
+        self.state.nested_parse(self.content, self.content_offset, body)
+        body += raw(f"<p>{self.counts(page)}</p>")
+        body += raw(f'<p class="chapter-links">{self.links(page, cells)}</p>')
+        return [nodes.container("", raw(self.picture(page, cells)), body, classes=["chapter-entry"])]
+
+    def picture(self, page, cells):
+        (cell,) = [cell for cell in cells if cell["id"] == self.options["picture"]]
+        drawn = svg_of(cell, f"picture-{page[:2]}", self.options["alt"])
+        if not drawn:
+            (png,) = [output["data"]["image/png"] for output in cell["outputs"] if "image/png" in output["data"]]
+            drawn = thumbnail(base64.b64decode(png), self.options["alt"])
+        return f'<a class="chapter-picture" href="{page}.html" tabindex="-1">{drawn}</a>'
+
+    def counts(self, page):
+        stated, measured = self.read()
+        of_chapter = [name for name, claim in stated.items() if claim.chapter in page]
+        counts = Counter(claims.judged(name, measured)[0] for name in of_chapter)
+        each = ", ".join(f"{counts[verdict]} {verdict}" for verdict in claims.VERDICTS if counts[verdict])
+        return f"<b>{len(of_chapter)} claims</b>: {each}"
+
+    def links(self, page, cells):
+        path = f"{self.config.html_theme_options['path_to_docs']}/{page}.ipynb"
+        repository = repository_address.address().removeprefix("https://github.com/")
+        where = {"repository": repository, "branch": self.config.html_theme_options["repository_branch"]}
+        links = [f'<a href="{page}.html">Read</a> ({minutes(cells)} minutes)']
+        links += [
+            f'<a href="{place.format(**where, path=path, quoted=quote(path, safe=""))}">{name}</a>'
+            for name, place in PLACES.items()
+        ]
+        questions = [match[1] for cell in cells if (match := QUIZ.match("".join(cell["source"])))]
+        return f'{" · ".join(links)} <span class="progress-of" data-for="{" ".join(questions)}"></span>'
+
+
+def thumbnail(png, alt):
+    """A picture of a cell, small enough to stand in the page."""
+    picture = Image.open(io.BytesIO(png)).convert("RGB")
+    picture.thumbnail(THUMBNAIL)
+    small = io.BytesIO()
+    picture.save(small, "webp", quality=80)
+    source = f"data:image/webp;base64,{base64.b64encode(small.getvalue()).decode()}"
+    return f'<img src="{source}" alt="{html.escape(alt)}" width="{picture.width}" height="{picture.height}">'
+
+
+def minutes(cells):
+    """How long a chapter takes to read, in minutes, to five of them."""
+    texts = ["".join(cell["source"]) for cell in cells]
+    words = sum(len(text.split()) for text, cell in zip(texts, cells, strict=True) if cell["cell_type"] == "markdown")
+    figures = sum("image/png" in output.get("data", {}) for cell in cells for output in cell.get("outputs", ()))
+    questions = sum(bool(QUIZ.match(text)) for text in texts)
+    return 5 * math.ceil((words / WORDS + (figures + questions) * MINUTES) / 5)
+
+
+class WidgetDirective(SphinxDirective):
+    """A widget that needs nothing from a notebook, by the name of its class."""
+
+    required_arguments = 1
+
+    def run(self):
+        return [raw(getattr(widgets, self.arguments[0])().html())]
+
+
+def setup(app):
+    app.add_directive("claim", Claim)
+    app.add_directive("claims-mosaic", Mosaic)
+    app.add_directive("chapter", Chapter)
+    app.add_directive("widget", WidgetDirective)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}
