@@ -13,12 +13,13 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import compile_less
+import filelock
 import hypothesis
 import needs
 import numpy as np
 import offline
 import pytest
-from playwright.sync_api import sync_playwright
+from playwright.sync_api import expect, sync_playwright
 
 ROOT = Path(__file__).parents[1]
 
@@ -33,6 +34,10 @@ of_structure = pytest.mark.only_on("tensorflow", "torch")
 EXAMPLES = 8 if BACKEND == "jax" else 100
 hypothesis.settings.register_profile("course", deadline=None, max_examples=EXAMPLES)
 hypothesis.settings.load_profile("course")
+
+# How long a page takes is no property of the code, either: a busy machine may need more than the five seconds that
+# Playwright waits for what is expected.
+expect.set_options(timeout=30_000)
 
 if BACKEND == "jax":
     compile_less.begin()
@@ -114,14 +119,18 @@ def policy():
 @pytest.fixture(scope="session")
 def site(tmp_path_factory):
     """The site, built from scratch as `make book` builds it: `.html` is its folder, `.url` its address."""
-    build = tmp_path_factory.mktemp("site")
+    own = tmp_path_factory.getbasetemp()
+    build = (own.parent if "PYTEST_XDIST_WORKER" in os.environ else own) / "site"  # one for all workers
+    html = build / "_build" / "html"
     # Under `make test` the variables of the outer make would reach the inner one.
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS"))}
-    command = ["make", "-C", ROOT, "book", f"BUILD={build}"]
-    made = subprocess.run(command, env=environment, capture_output=True, text=True)
-    if made.returncode:
-        pytest.fail(f"The site does not build:\n{made.stdout}{made.stderr}", pytrace=False)
-    html = build / "_build" / "html"
+    with filelock.FileLock(f"{build}.lock"):
+        if not (build / "made").exists():
+            command = ["make", "-C", ROOT, "book", f"BUILD={build}"]
+            made = subprocess.run(command, env=environment, capture_output=True, text=True)
+            if made.returncode:
+                pytest.fail(f"The site does not build:\n{made.stdout}{made.stderr}", pytrace=False)
+            (build / "made").touch()
     server = serve(html)
     yield SimpleNamespace(html=html, url=f"http://127.0.0.1:{server.server_port}")
     server.shutdown()
