@@ -202,8 +202,8 @@ def test_the_instructions_of_a_setting_reach_the_sandbox(setting, monkeypatch):
     for name, value in setting.items():
         monkeypatch.setenv(name, value)
     inside = sandbox.environment("package")
-    assert {name: inside.get(name) for name in setting if name not in portable.threads(1)} == {
-        name: value for name, value in setting.items() if name not in portable.threads(1)
+    assert {name: inside.get(name) for name in setting if name not in stages.threads(1)} == {
+        name: value for name, value in setting.items() if name not in stages.threads(1)
     }
 
 

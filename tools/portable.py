@@ -9,21 +9,15 @@ from numpy._core._multiarray_umath import __cpu_dispatch__ as numpys_instruction
 STAGES = ("unit", "jax", "replay")
 
 
-def threads(number):
-    """What tells TensorFlow, JAX and NumPy's linear algebra how many threads to use."""
-    names = ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS", "NPROC", "OMP_NUM_THREADS")
-    return dict.fromkeys(names, str(number))
-
-
 SETTINGS = {
     "old": {
         "ONEDNN_MAX_CPU_ISA": "AVX2",
         "XLA_FLAGS": "--xla_cpu_max_isa=AVX",  # for AVX2, it makes the same code as for AVX-512
         "OPENBLAS_CORETYPE": "Haswell",
         "NPY_DISABLE_CPU_FEATURES": " ".join(numpys_instructions),
-        **threads(1),
+        **stages.threads(1),
     },
-    "other": {"TF_ENABLE_ONEDNN_OPTS": "0", **threads(4)},
+    "other": {"TF_ENABLE_ONEDNN_OPTS": "0", **stages.threads(4)},
 }
 
 

@@ -29,8 +29,10 @@ def stages(jobs, cell_timeout):
         return [sys.executable, "-m", "pytest", "-n", jobs, "--dist=loadfile", "--no-loadscope-reorder", *arguments]
 
     def units(backend, marks):
-        return f"units on {BACKENDS[backend]}", {"KERAS_BACKEND": backend}, [pytest("-m", marks, "tests")]
+        return f"units on {BACKENDS[backend]}", one_thread | {"KERAS_BACKEND": backend}, [pytest("-m", marks, "tests")]
 
+    # Tests run side by side, and threads that wait for each other would only take the processors from the others.
+    one_thread = threads(1)
     ruff = [sys.executable, "-m", "ruff"]
     notebooks = ["-p", "tools.peaks", "-p", "tools.sockets"]
     notebooks += ["--nbval-lax", "--nbval-current-env", f"--nbval-cell-timeout={cell_timeout}"]
@@ -40,10 +42,20 @@ def stages(jobs, cell_timeout):
         "unit": units("tensorflow", WITHOUT_BROWSER),
         "jax": units("jax", f"keras and {WITHOUT_BROWSER}"),
         "torch": units("torch", f"keras and {WITHOUT_BROWSER}"),
-        "replay": ("notebooks", {}, [pytest(*notebooks)]),
+        "replay": ("notebooks", one_thread, [pytest(*notebooks)]),
         # In one run, so that short tests fill the time that long ones leave.
-        "all": ("units, notebooks and site", {"KERAS_BACKEND": "tensorflow"}, [pytest(*notebooks, "tests")]),
+        "all": (
+            "units, notebooks and site",
+            one_thread | {"KERAS_BACKEND": "tensorflow"},
+            [pytest(*notebooks, "tests")],
+        ),
     }
+
+
+def threads(number):
+    """What tells TensorFlow, JAX and NumPy's linear algebra how many threads to use."""
+    names = ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS", "NPROC", "OMP_NUM_THREADS")
+    return dict.fromkeys(names, str(number))
 
 
 def run(command, environment, output=None):
