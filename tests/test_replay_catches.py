@@ -244,6 +244,8 @@ def test_chapter_1_learns_pictures_of_ones_own(tmp_path):
     (folder,) = [cell for cell in needed if cell.id == "own-folder"]
     folder.source = folder.source.replace("pictures = None  #", f"pictures = {str(tmp_path)!r}  #")
     folder.source += "\nassert set(data.check_pictures(pictures)) == {'black', 'noise'}"
+    for cell in needed:
+        cell.source = re.sub(r"\bepochs=\d+", "epochs=1", cell.source)
     assert failures(needed) == []
 
 
@@ -277,18 +279,13 @@ def one_claim(stored_verdict, points):
         execution_count=1,
         outputs=[new_output("stream", text=f"{stored_verdict} · {ACCURACY} · {claims.load()[ACCURACY].statement}\n")],
     )
-    return [cell]
+    return cell
 
 
 @pytest.mark.replay
-def test_a_changed_output_is_caught():
-    assert failures(one_claim("confirmed", points=0)) == []
-    assert failures(one_claim("refuted", points=0)) == [0]
-
-
-@pytest.mark.replay
-def test_an_accuracy_that_fell_by_five_points_behind_the_same_verdict_is_caught():
-    assert failures(one_claim("confirmed", points=5)) == [0]
+def test_another_verdict_is_caught_and_an_accuracy_that_fell_behind_the_same_verdict():
+    cells = [one_claim("confirmed", points=0), one_claim("refuted", points=0), one_claim("confirmed", points=5)]
+    assert failures(cells) == [1, 2]
 
 
 def test_a_cell_without_execution_count_is_caught():
