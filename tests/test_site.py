@@ -1,7 +1,10 @@
 """The built site: every link leads somewhere, nothing comes from another host, and each page works in a browser."""
 
+import base64
 import functools
 import html
+import io
+import re
 from types import SimpleNamespace
 from urllib.parse import unquote, urlsplit
 
@@ -10,10 +13,12 @@ import nbformat
 import notebooks
 import pytest
 import repository_address
+import weight
 import yaml
 from axe_core_python.sync_playwright import Axe
 from bs4 import BeautifulSoup
 from conftest import ROOT
+from fontTools.ttLib import TTFont
 from playwright.sync_api import expect
 
 from coursekit import cards, claims, plots, records
@@ -79,6 +84,42 @@ def test_it_fits_a_phone(visit):
     width = visit.page.evaluate("document.documentElement.scrollWidth")
     visit.page.set_viewport_size(WIDE)
     assert width <= PHONE["width"], "the page scrolls sideways"
+
+
+@pytest.mark.parametrize("width", weight.SCREENS)
+def test_it_is_light_and_does_not_jump(site, browser, name, width):
+    measured = weight.weigh(browser, site.html, site.url, name, width)
+    assert measured.kib <= weight.most_kib(name)
+    assert measured.shift <= weight.MOST_SHIFT
+
+
+def test_its_images_keep_their_place_and_wait_for_the_reader(site, name):
+    images = read(site, name).select("article figure img")
+    assert [str(image) for image in images if not (image.get("width") and image.get("height"))] == []
+    late = [(image.get("loading"), image.get("decoding")) for image in images]
+    assert late == [(None, None), *[("lazy", "async")] * len(images)][: len(images)]
+
+
+def test_it_loads_mathjax_only_for_maths(site, name):
+    page = read(site, name)
+    loaded = [script for script in page.select("script[src]") if "mathjax" in script["src"]]
+    assert len(loaded) == bool(page.select(".math"))
+
+
+def test_it_has_the_icons_that_it_shows(site, name):
+    """Those that it names by a class, and those that the theme's style draws, of admonitions for instance."""
+    style = (site.html / "_static" / "styles" / "pydata-sphinx-theme.css").read_text("utf-8")
+    fonts = re.findall(r"font-family:Font Awesome[^}]*base64,([\w+/=]+)", style)
+    in_fonts = {code for font in fonts for code in TTFont(io.BytesIO(base64.b64decode(font))).getBestCmap()}
+    by_class = {
+        f"fa-{name}": int(code, 16) for name, code in re.findall(r'\.fa-([\w-]+):before[^{}]*{content:"\\(\w+)"', style)
+    }
+    by_character = set(map(ord, re.findall(r'--pst-icon-[\w-]+:"(.)"', style)))
+    icons = [icon["class"] for icon in read(site, name).select("[class*=fa-]")]
+    assert icons and len(by_character) > 10
+    for classes in icons:
+        assert any(by_class.get(each) in in_fonts for each in classes), classes
+    assert by_character <= in_fonts
 
 
 def test_its_links_lead_somewhere(site, name):
@@ -184,6 +225,10 @@ def test_a_fork_points_at_itself(monkeypatch):
     assert address().startswith("https://github.com/")
     monkeypatch.setenv("GITHUB_REPOSITORY", "someone/their-fork")
     assert address() == "https://github.com/someone/their-fork"
+
+
+def read(site, name):
+    return BeautifulSoup((site.html / f"{name}.html").read_text("utf-8"), "html.parser")
 
 
 def targets(page):
