@@ -24,7 +24,7 @@ MATHJAX_USED = (
 
 def configure(app, config):
     config.mathjax_path = "mathjax/startup.js"
-    config.html_js_files = [("widgets.js", {"defer": "defer"})]
+    config.html_js_files = [("widgets.js", {"defer": "defer"}), ("search.js", {"defer": "defer"})]
 
 
 def widgets_script():
