@@ -1,6 +1,7 @@
 """Pages that come fast and do not jump: each loads what it uses, and its images keep their place before they are there.
 
-Of the theme's icons the site shows about twenty. They stay the theme's own font, cut down to these, in its style sheet.
+Of the theme's style the site uses a quarter, and of its icons about twenty: rules that can apply to nothing are left
+out, and the icons stay the theme's own font, cut down to these, in its style sheet.
 """
 
 import base64
@@ -30,11 +31,16 @@ USED_BY = {
 AT_ONCE = ("documentation_options.js", "story.js")
 
 THEME = Path(pydata_sphinx_theme.__file__).parent / "theme" / "pydata_sphinx_theme" / "static"
-ICON_STYLE = "styles/pydata-sphinx-theme.css"
-ICON = re.compile(r'((?:\.fa-[\w-]+:before,?)+)\{content:"[^"]+"\}')
+STYLE = "styles/pydata-sphinx-theme.css"
+COMMENT = re.compile(r"/\*.*?\*/", re.DOTALL)
+RULE = re.compile(r"([^{}]+)(\{[^{}]*\})")
+SELECTORS = re.compile(r",(?![^()]*\))")
+CONDITION = re.compile(r":(?:has|is|not|where)\(.*?\)+")
+# Of elements in the pages, and what scripts give theirs; the last is put together in the theme's script.
+CLASSES = re.compile(r'class="?([^">]*)')
+ADDED_BY_SCRIPTS = {"bs-tooltip-auto"}
 ICON_FONT = re.compile(r"@font-face\{[^}]*vendor/fontawesome/webfonts/([\w-]+)\.woff2[^}]*\}")
 ICON_CLASSES = {"fa-solid-900": {"fas", "fa-solid"}, "fa-brands-400": {"fab", "fa-brands"}, "fa-regular-400": {"far"}}
-SHOWN = re.compile(r'class="([^"]*\bfa[^"]*)"')
 NOT_PUBLISHED = ("**/*.map", "scripts/fontawesome.js*", "vendor/fontawesome/webfonts/*")
 
 
@@ -85,24 +91,36 @@ def visit_image(self, node):
     self.body[-1] = self.body[-1].replace("<img ", f"<img {attributes}", 1)
 
 
-def cut_icons(app, error):
-    """Write the theme's style with the icons that the pages show, and delete what no page asks for."""
+def cut_style(app, error):
+    """Write the theme's style with the rules and icons that the pages use, and delete what no page asks for."""
     if error:
         return
     static = Path(app.outdir) / "_static"
     pages = [page.read_text("utf-8") for page in Path(app.outdir).rglob("*.html")]
-    names = {name for page in pages for shown in SHOWN.findall(page) for name in shown.split()}
-    style = (THEME / ICON_STYLE).read_text("utf-8")
-    style = ICON.sub(lambda rule: rule[0] * any(f".{name}:" in rule[1] for name in names), style)
+    shown = {name for page in pages for names in CLASSES.findall(page) for name in names.split()}
+    for pattern in NOT_PUBLISHED:
+        for file in static.glob(pattern):
+            file.unlink()
+    scripts = [script.read_text("utf-8") for folder in (static, static / "scripts") for script in folder.glob("*.js")]
+    known = shown | ADDED_BY_SCRIPTS | {word for script in scripts for word in re.findall(r"[\w-]+", script)}
+    style = COMMENT.sub("", (THEME / STYLE).read_text("utf-8"))
+    style = RULE.sub(lambda rule: applicable(*rule.groups(), known), style)
     # The theme's styles draw some icons by their number, and some by their character.
     others = (static / "styles" / "sphinx-book-theme.css").read_text("utf-8")
     codes = {int(code, 16) for code in re.findall(r'"\\([0-9a-f]{4})"', style + others)}
     codes |= {ord(letter) for letter in style if not letter.isascii()}
-    style = ICON_FONT.sub(lambda face: font_face(face, codes) if names & ICON_CLASSES[face[1]] else "", style)
-    (static / ICON_STYLE).write_text(style.partition("/*# sourceMappingURL")[0], "utf-8")
-    for pattern in NOT_PUBLISHED:
-        for file in static.glob(pattern):
-            file.unlink()
+    style = ICON_FONT.sub(lambda face: font_face(face, codes) if shown & ICON_CLASSES[face[1]] else "", style)
+    (static / STYLE).write_text(style, "utf-8")
+
+
+def applicable(selectors, declarations, known):
+    """A rule with the selectors whose classes exist, conditions aside, or an empty text."""
+    kept = [
+        selector
+        for selector in SELECTORS.split(selectors)
+        if known.issuperset(re.findall(r"\.([a-zA-Z_][\w-]*)", CONDITION.sub("", selector)))
+    ]
+    return ",".join(kept) + declarations if kept else ""
 
 
 def font_face(face, codes):
@@ -122,5 +140,5 @@ def setup(app):
     app.add_node(nodes.image, override=True, html=(visit_image, HTML5Translator.depart_image))
     app.connect("doctree-read", compress, priority=400)  # before Sphinx collects the images
     app.connect("html-page-context", leave_out, priority=900)  # when all extensions have added theirs
-    app.connect("build-finished", cut_icons)
+    app.connect("build-finished", cut_style)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
