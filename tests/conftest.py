@@ -7,8 +7,6 @@ import re
 import shutil
 import subprocess
 import sys
-import threading
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -20,6 +18,7 @@ import numpy as np
 import offline
 import pytest
 from playwright.sync_api import expect, sync_playwright
+from weight import serve
 
 ROOT = Path(__file__).parents[1]
 
@@ -92,18 +91,6 @@ def taken_from(name):
     values = vars(sys.modules[name]).values()
     names = {str(getattr(value, "__module__", None) or getattr(value, "__name__", "")) for value in values}
     return {other for other in names if not other.startswith(f"{name}.")}
-
-
-class QuietHandler(SimpleHTTPRequestHandler):
-    def log_message(self, *_):
-        pass
-
-
-def serve(folder):
-    """Serve a folder on a free port of localhost, in the background."""
-    server = ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(QuietHandler, directory=folder))
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    return server
 
 
 @pytest.fixture

@@ -1,7 +1,11 @@
 """The built site: every link leads somewhere, nothing comes from another host, and each page works in a browser."""
 
+import base64
 import functools
 import html
+import io
+import re
+import sys
 from types import SimpleNamespace
 from urllib.parse import unquote, urlsplit
 
@@ -10,10 +14,15 @@ import nbformat
 import notebooks
 import pytest
 import repository_address
+import search_index
+import share
+import weight
 import yaml
 from axe_core_python.sync_playwright import Axe
 from bs4 import BeautifulSoup
 from conftest import ROOT
+from fontTools.ttLib import TTFont
+from PIL import Image
 from playwright.sync_api import expect
 
 from coursekit import cards, claims, plots, records
@@ -79,6 +88,41 @@ def test_it_fits_a_phone(visit):
     width = visit.page.evaluate("document.documentElement.scrollWidth")
     visit.page.set_viewport_size(WIDE)
     assert width <= PHONE["width"], "the page scrolls sideways"
+
+
+@pytest.mark.parametrize("width", weight.SCREENS)
+def test_it_is_light_and_does_not_jump(site, browser, name, width):
+    measured = weight.weigh(browser, site.html, site.url, name, width)
+    assert measured.kib <= weight.most_kib(name)
+    assert measured.shift <= weight.MOST_SHIFT
+
+
+def test_its_images_keep_their_place_and_wait_for_the_reader(site, name):
+    images = read(site, name).select("article figure img")
+    assert [str(image) for image in images if not (image.get("width") and image.get("height"))] == []
+    late = [(image.get("loading"), image.get("decoding")) for image in images]
+    assert late == [(None, None), *[("lazy", "async")] * len(images)][: len(images)]
+
+
+def test_it_loads_mathjax_only_for_maths(site, name):
+    page = read(site, name)
+    loaded = [script for script in page.select("script[src]") if "mathjax" in script["src"]]
+    assert len(loaded) == bool(page.select(".math"))
+
+
+def test_it_has_the_icons_that_it_shows(site, name):
+    """Those that it names by a class, and those that the theme's style draws, of admonitions for instance."""
+    style = (site.html / "_static" / "styles" / "pydata-sphinx-theme.css").read_text("utf-8")
+    fonts = re.findall(r"font-family:Font Awesome[^}]*base64,([\w+/=]+)", style)
+    in_fonts = {code for font in fonts for code in TTFont(io.BytesIO(base64.b64decode(font))).getBestCmap()}
+    rules = re.findall(r'((?:\.fa-[\w-]+:before,?)+){content:"\\(\w+)"', style)
+    by_class = {name: int(code, 16) for names, code in rules for name in re.findall(r"fa-[\w-]+", names)}
+    by_character = set(map(ord, re.findall(r'--pst-icon-[\w-]+:"(.)"', style)))
+    icons = [icon["class"] for icon in read(site, name).select("[class*=fa-]")]
+    assert icons and len(by_character) > 10
+    for classes in icons:
+        assert any(by_class.get(each) in in_fonts for each in classes), classes
+    assert by_character <= in_fonts
 
 
 def test_its_links_lead_somewhere(site, name):
@@ -184,6 +228,127 @@ def test_a_fork_points_at_itself(monkeypatch):
     assert address().startswith("https://github.com/")
     monkeypatch.setenv("GITHUB_REPOSITORY", "someone/their-fork")
     assert address() == "https://github.com/someone/their-fork"
+
+
+def test_it_says_what_it_is_to_those_who_share_it(site, name):
+    page = read(site, name)
+    said = {tag.get("name") or tag.get("property"): tag["content"] for tag in page.select("meta[content]")}
+    (title,), (canonical,) = page.select("title"), page.select("link[rel=canonical]")
+    course = "Convnets, Claim by Claim"
+    assert title.get_text() == said["og:title"] == said["twitter:title"]
+    assert title.get_text() == (course if name == "index" else f"{page.h1.contents[0].get_text()} — {course}")
+    assert 40 < len(said["description"]) <= 200
+    assert said["description"] == said["og:description"] == said["twitter:description"]
+    assert canonical["href"] == said["og:url"] == repository_address.site() + f"{name}.html".removeprefix("index.html")
+    card = site.html / said["og:image"].removeprefix(repository_address.site())
+    assert said["og:image"] == said["twitter:image"]
+    assert Image.open(card).size == (1200, 630)
+    assert canonical["href"] in (site.html / "sitemap.xml").read_text("utf-8")
+
+
+def test_every_page_has_a_description_of_its_own(site):
+    said = [read(site, name).select_one("meta[name=description]")["content"] for name in pages()]
+    assert len(set(said)) == len(said)
+
+
+def test_the_sites_address_follows_the_repository(monkeypatch):
+    monkeypatch.setenv("GITHUB_REPOSITORY", "Someone/their-fork")
+    assert repository_address.site() == "https://someone.github.io/their-fork/"
+    assert "someone.github.io/their-fork/02-x.html" in share.bibtex("02-x", "X", "2026")
+    monkeypatch.setenv("GITHUB_REPOSITORY", "Someone/someone.github.io")
+    assert repository_address.site() == "https://someone.github.io/"
+
+
+def test_a_card_is_drawn_again_only_when_it_changes(tmp_path):
+    content = ("Title", "What it is about.", [(2, "confirmed")], "Course")
+    card = share.draw_once(tmp_path, "part/page", content)
+    (tmp_path / card).write_text("drawn")
+    assert share.draw_once(tmp_path, "part/page", content) == card
+    assert (tmp_path / card).read_text() == "drawn"
+    other = share.draw_once(tmp_path, "part/page", ("Other", *content[1:]))
+    assert [path.name for path in (tmp_path / card).parent.iterdir()] == [other.name] != [card.name]
+
+
+@pytest.mark.parametrize("chapter", CHAPTERS, ids=lambda path: path.stem)
+def test_a_chapter_says_how_to_cite_it(site, chapter):
+    page = read(site, chapter.stem)
+    (cite,) = [block for block in page.select("details") if block.summary.get_text() == "Cite this chapter"]
+    assert f"title = {{{{{page.h1.contents[0].get_text()}}}}}" in cite.pre.get_text()
+    assert f"{repository_address.site()}{chapter.stem}.html" in cite.pre.get_text()
+
+
+def test_what_is_not_found_leads_on_from_any_depth(site, browser):
+    """As on GitHub Pages: the page comes under the address that was asked for."""
+    page, wrong = browser.new_page(), []
+    base = site.url + urlsplit(repository_address.site()).path
+    page.route(f"{base}**", lambda route: fulfill(route, site.html, base))
+    page.on("response", lambda answer: wrong.append(answer.url) if answer.status == 404 else None)
+    page.goto(f"{base}no/such/page.html")
+    assert wrong == [f"{base}no/such/page.html"]
+    page.get_by_role("article").get_by_role("link", name="Normalization").click()
+    expect(page.get_by_role("heading", level=1)).to_contain_text("Normalization")
+    page.close()
+
+
+def fulfill(route, html, base):
+    file = html / urlsplit(route.request.url.removeprefix(base)).path
+    route.fulfill(path=file if file.is_file() else html / "404.html", status=200 if file.is_file() else 404)
+
+
+@pytest.fixture
+def at_search(site, browser):
+    """A page with the dialog of its search open, and what it has asked of other hosts."""
+    page, asked = browser.new_page(viewport=WIDE), []
+    page.on("request", lambda request: asked.append(request.url) if is_external(request.url) else None)
+    page.goto(f"{site.url}/exercises/02-normalization.html")
+    page.keyboard.press("Control+k")
+    yield page
+    page.close()
+    assert asked == []
+
+
+def test_the_search_finds_sections_and_chapters_first(at_search):
+    at_search.keyboard.type("batch norm")
+    found = at_search.locator("#pst-search-dialog .found")
+    expect(found.locator(".page").first).to_have_text("Normalization")
+    names = found.locator(".page").all_inner_texts()
+    assert [name for name in names if name.startswith("Exercise")], "or the test says nothing"
+    expect(found.locator("ul a").first).to_have_text("Batch norm and the gradient")
+    assert "Code" not in found.inner_text() and "\\(" not in found.inner_text()
+    at_search.keyboard.press("Enter")
+    expect(at_search.locator("#search-results .page").first).to_have_text("Normalization")
+    at_search.locator("#search-results ul a").first.click()
+    expect(at_search).to_have_url(re.compile(r"/02-normalization\.html#batch-norm-and-the-gradient$"))
+
+
+def test_the_search_finds_a_claim_by_its_words(at_search):
+    claim = claims.load()["transfer-features-generic"]
+    at_search.keyboard.type(claim.statement)
+    link = at_search.locator(f'.found a[href$="claims.html#{claim.id}"]')
+    expect(link).to_contain_text(claim.statement[1:])
+
+
+def test_a_search_on_the_disk_is_the_themes(site, browser):
+    page = browser.new_page()
+    page.goto((site.html / "index.html").as_uri())
+    page.keyboard.press("Control+k")
+    page.keyboard.type("dropout")
+    expect(page.locator("#pst-search-dialog")).to_contain_text("press Enter for a search of pages.")
+    page.keyboard.press("Enter")
+    expect(page.locator("#search-results")).to_contain_text("Normalization")
+    expect(page.get_by_text("these are the pages that have the words")).to_be_visible()
+    page.close()
+
+
+def test_the_site_is_built_without_pagefind(tmp_path, monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, "pagefind_bin", None)
+    search_index.index(tmp_path)
+    assert capsys.readouterr().out.strip() == search_index.MISSING
+    assert list(tmp_path.iterdir()) == []
+
+
+def read(site, name):
+    return BeautifulSoup((site.html / f"{name}.html").read_text("utf-8"), "html.parser")
 
 
 def targets(page):

@@ -6,7 +6,9 @@ Seconds differ from machine to machine; the ratio to the peer hardly does.
 import itertools
 import json
 import multiprocessing
+import os
 import re
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -17,6 +19,7 @@ from urllib.parse import quote
 
 import nbformat
 import needs
+import weight
 from rich.console import Console
 from rich.table import Table
 
@@ -435,7 +438,41 @@ def fastest_in_turns(*functions, turns=TURNS):
     return [min(of_one) for of_one in zip(*times, strict=True)]
 
 
+LIGHTHOUSE = ("npx", "--yes", "lighthouse@12.2.3", "--quiet", "--output=json", "--chrome-flags=--headless --no-sandbox")
+
+
+def pages():
+    """What the pages of the site weigh, how far they jump, and what Lighthouse says of four as a phone shows them.
+
+    Wanted: at most 350 KiB, 900 for a chapter, and a layout shift of .02; of Lighthouse 90 for performance, 80 for a
+    chapter, and 100 for the rest.
+    """
+    from playwright.sync_api import sync_playwright
+
+    table = Table("page", "KiB", "requests", *(f"shift at {width}" for width in weight.SCREENS), "Lighthouse")
+    with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
+        seconds(sys.executable, "tools/book.py", folder)
+        html = Path(folder) / "_build" / "html"
+        url = f"http://127.0.0.1:{weight.serve(html).server_port}"
+        browser = playwright.chromium.launch(executable_path=needs.chromium(), args=needs.CHROMIUM_FLAGS)
+        for page in sorted(html.glob("*.html")):
+            measured = [weight.weigh(browser, html, url, page.stem, width) for width in weight.SCREENS]
+            shifts = (f"{each.shift:.3f}" for each in measured)
+            judged = page.stem in ("index", "claims") or page.stem[0].isdigit()
+            scores = lighthouse(f"{url}/{page.name}") if judged and shutil.which("npx") else ""
+            table.add_row(page.stem, f"{measured[0].kib:.0f}", str(measured[0].requests), *shifts, scores)
+    return table
+
+
+def lighthouse(url):
+    """The scores of a page: performance, accessibility, best practices, and what search engines want."""
+    environment = os.environ | {"CHROME_PATH": str(needs.chromium())}
+    said = subprocess.run([*LIGHTHOUSE, url], check=True, capture_output=True, text=True, env=environment).stdout
+    return " ".join(f"{100 * category['score']:.0f}" for category in json.loads(said)["categories"].values())
+
+
 def main():
+    Console().print(pages())
     table = Table("what", "unit", "ours", "peer", "its", "ratio")
     for measurements, unit in (
         (imports, "s"),

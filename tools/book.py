@@ -7,6 +7,7 @@ import shutil
 import sys
 from pathlib import Path
 
+import search_index
 from jupyter_book.sphinx import build_sphinx
 
 ROOT = Path(__file__).parents[1]
@@ -33,6 +34,7 @@ def build(folder):
         # Pages that are in the cache would not warn again, and the next build would pass.
         shutil.rmtree(folder / "_build" / ".doctrees", ignore_errors=True)
         sys.exit("The site was not built; the lines above say why.")
+    search_index.index(output)
     return output / "index.html"
 
 

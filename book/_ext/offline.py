@@ -1,6 +1,8 @@
 """Everything a page loads comes from the site itself, which may also be a folder on a disk: MathJax and the widgets."""
 
 import json
+import re
+import shutil
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -10,30 +12,51 @@ from coursekit.widgets import base
 
 # The package brings every MathJax component, 24 MB; pages use the TeX reader, its extensions and the web fonts.
 MATHJAX = Path(find_spec("sphinx-mathjax-offline").origin).parent / "static" / "mathjax"
-MATHJAX_USED = ("tex-chtml.js", "input/tex/extensions", "output/chtml/fonts/woff-v2")
+MATHJAX_USED = (
+    "startup.js",
+    "core.js",
+    "input/tex.js",
+    "input/tex/extensions",
+    "output/chtml.js",
+    "output/chtml/fonts/tex.js",
+    "output/chtml/fonts/woff-v2",
+    "a11y/assistive-mml.js",
+)
+LOADER = Path(__file__).with_name("widgets.js")
+SHOWN = re.compile(r'class="coursekit-widget" data-widget="(\w+)"')
 
 
 def configure(app, config):
-    config.mathjax_path = "mathjax/tex-chtml.js"
-    config.html_js_files = [("widgets.js", {"defer": "defer"})]
+    config.mathjax_path = "mathjax/startup.js"
+    config.html_js_files = [("widgets.js", {"defer": "defer"}), ("search.js", {"defer": "defer"})]
+
+
+def widget_names():
+    return [path.stem for path in sorted(base.FOLDER.glob("*.js")) if path.stem not in base.LIBRARIES]
+
+
+def widget_script(name):
+    """Return the script that knows a widget: its module, which Jupyter runs too, as text."""
+    return f"(globalThis.WIDGETS ??= {{}}).{name} = {json.dumps(base.module(name))};\n"
 
 
 def widgets_script():
-    """Return the script that draws the widgets of a page: libraries and widgets as text, then the loader."""
-    libraries = {name: base.source(name) for name in base.LIBRARIES}
-    widgets = [path.stem for path in sorted(base.FOLDER.glob("*.js")) if path.stem not in libraries]
-    lines = [
-        f"const LIBRARIES = {json.dumps(libraries)};",
-        f"const WIDGETS = {json.dumps({name: base.parts(name) for name in widgets})};",
-        Path(__file__).with_name("widgets.js").read_text("utf-8"),
-    ]
-    return "\n".join(lines)
+    """Return all that a page without the site's other scripts needs to draw widgets."""
+    return "".join(map(widget_script, widget_names())) + LOADER.read_text("utf-8")
 
 
 def write_widgets(app):
-    static = Path(app.outdir) / "_static"
-    static.mkdir(parents=True, exist_ok=True)
-    (static / "widgets.js").write_text(widgets_script(), "utf-8")
+    folder = Path(app.outdir) / "_static" / "widgets"
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in widget_names():
+        (folder / f"{name}.js").write_text(widget_script(name), "utf-8")
+    shutil.copy(LOADER, folder.parent)
+
+
+def add_widgets(app, pagename, templatename, context, doctree):
+    """Give a page the scripts of the widgets that it shows, before the one that draws them."""
+    for name in sorted(set(SHOWN.findall(context.get("body", "")))):
+        app.add_js_file(f"widgets/{name}.js", defer="defer")
 
 
 def copy_mathjax(app, error):
@@ -47,5 +70,6 @@ def copy_mathjax(app, error):
 def setup(app):
     app.connect("config-inited", configure)
     app.connect("builder-inited", write_widgets)
+    app.connect("html-page-context", add_widgets)
     app.connect("build-finished", copy_mathjax)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

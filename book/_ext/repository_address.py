@@ -14,7 +14,15 @@ def address():
     return tomllib.loads(PYPROJECT.read_text("utf-8"))["project"]["urls"]["Repository"]
 
 
+def site():
+    """Return the site's address on GitHub Pages, which follows from the repository's."""
+    owner, name = address().split("/")[-2:]
+    host = f"{owner.lower()}.github.io"
+    return f"https://{host}/" if name.lower() == host else f"https://{host}/{name}/"
+
+
 def configure(app, config):
+    config.html_baseurl = site()
     config.html_theme_options["repository_url"] = address()
 
 

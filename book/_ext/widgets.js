@@ -1,8 +1,7 @@
 // Draws the course's widgets on a static page: no kernel, no request to another host. Each is a
 // <div class="coursekit-widget" data-widget="quiz" data-state='{…}'>; what the div holds before is for readers without
-// JavaScript. The build writes above this, for every widget, WIDGETS: the names of its libraries and the module that
-// Jupyter runs too; and LIBRARIES, once for all. They are text because browsers load no module files for a page that was
-// opened from the disk.
+// JavaScript. Scripts before this one have put into WIDGETS the modules of the page's widgets, which Jupyter runs too, as
+// text, because browsers load no module files for a page that was opened from the disk.
 {
   // The part of anywidget's model that a module may use, over a plain object.
   const plainModel = (state) => {
@@ -19,8 +18,7 @@
   };
 
   const draw = async (el) => {
-    const [libraries, rest] = WIDGETS[el.dataset.widget];
-    const source = [...libraries.map((name) => LIBRARIES[name]), rest].join("");
+    const source = WIDGETS[el.dataset.widget];
     const { default: widget } = await import(`data:text/javascript;charset=utf-8,${encodeURIComponent(source)}`);
     const model = plainModel(JSON.parse(el.dataset.state));
     el.replaceChildren();
