@@ -12,9 +12,7 @@ from pathlib import Path
 from bs4 import BeautifulSoup
 
 # No prose: code, what cells print, questions' choices, and what is there for the mouse.
-NO_PROSE = (
-    ".mosaic, .claim-controls, .highlight, .coursekit-widget, .headerlink, .reading, .waits-bar, .guesses, .run-info, script, style, svg, pre"
-)
+NO_PROSE = ".mosaic, .claim-controls, .highlight, .coursekit-widget, .headerlink, .reading, .waits-bar, .guesses, .run-info, script, style, svg, pre"
 # What the site does not use of what Pagefind writes: its own dialogs.
 NOT_USED = ("*ui*", "pagefind-highlight.js", "wasm.unknown.pagefind")
 MISSING = "Pagefind is not installed: the site has the theme's own search, which knows pages, and no sections."
@@ -53,10 +51,11 @@ def prose(page):
     for heading in article.select("section[id] > :is(h1, h2, h3, h4)"):
         heading["id"] = heading.parent["id"]
         del heading.parent["id"]
-    for row in article.select(".claim-rows > li"):  # in chapters, a card is a part of its section
-        statement, numbers = row.select_one(".statement"), row.select_one(".claim-card")
-        statement.name, statement["id"] = "h3", numbers["id"]
-        del numbers["id"]
+    # A claim is a card in a chapter, and in the ledger a row.
+    for claim in article.select("[id]:has(> .claim-card), .claim-rows > li"):
+        statement, place = claim.select_one(".statement"), claim if claim.get("id") else claim.select_one("[id]")
+        statement.name, statement["id"] = "h3", place["id"]
+        del place["id"]
     return f'<html lang="{soup.html["lang"]}"><body>{article}</body></html>'
 
 
