@@ -12,7 +12,10 @@ from pathlib import Path
 from bs4 import BeautifulSoup
 
 # No prose: code, what cells print, questions' choices, and what is there for the mouse.
-NO_PROSE = ".mosaic, .claim-controls, .highlight, .coursekit-widget, .headerlink, .reading, .waits-bar, .guesses, .run-info, script, style, svg, pre"
+NO_PROSE = (
+    ".mosaic, .claim-controls, .highlight, .coursekit-widget, .headerlink, .reading, .waits-bar, .guesses, .run-info, "
+    "script, style, svg, pre"
+)
 # What the site does not use of what Pagefind writes: its own dialogs.
 NOT_USED = ("*ui*", "pagefind-highlight.js", "wasm.unknown.pagefind")
 MISSING = "Pagefind is not installed: the site has the theme's own search, which knows pages, and no sections."

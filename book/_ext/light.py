@@ -28,7 +28,7 @@ USED_BY = {
     "widgets.": "coursekit-widget",
 }
 # Scripts that others, or the first look of the page, cannot wait for.
-AT_ONCE = ("documentation_options.js", "story.js")
+AT_ONCE = ("documentation_options.js", "explorer.js", "story.js")
 
 THEME = Path(pydata_sphinx_theme.__file__).parent / "theme" / "pydata_sphinx_theme" / "static"
 STYLE = "styles/pydata-sphinx-theme.css"
