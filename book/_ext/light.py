@@ -21,10 +21,11 @@ USED_BY = {
     "cards.css": "verdict",
     "clipboard": "highlight",
     "copybutton": "highlight",
-    "design": "sd-",
+    "design-tabs": "sd-",
     "mystnb": 'class="cell',
     "MathJax": 'class="math',
     "mathjax": 'class="math',
+    "sphinx-design": "sd-",
     "widgets.": "coursekit-widget",
 }
 # Scripts that others, or the first look of the page, cannot wait for.
