@@ -3,7 +3,7 @@
 import keras
 import numpy as np
 import pytest
-from conftest import at_most, numpy
+from conftest import at_most, numpy, of_structure
 from hypothesis import given
 from hypothesis import strategies as st
 from keras import layers, ops
@@ -322,6 +322,7 @@ def test_heads_inside_of_another_model_say_that_they_learn_nothing():
         model.fit(x, y, verbose=0)
 
 
+@of_structure  # on JAX, the steps of heads are compared above, and restarting in test_training.py
 def test_a_network_with_heads_is_compiled_restarted_and_saved_like_any(tmp_path):
     model = training.compile_classifier(
         inception.small_googlenet((28, 28, 1), width_multiplier=0.05, auxiliary=True, normalization=None)
