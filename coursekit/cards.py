@@ -26,7 +26,7 @@ SIGNS = {
 }
 
 
-def card(claim, verdict, data_sets, ledger="", experiment=""):
+def card(claim, verdict, data_sets, ledger="", links=None):
     """Draw what came of a claim.
 
     Args:
@@ -34,7 +34,7 @@ def card(claim, verdict, data_sets, ledger="", experiment=""):
         verdict: str, the joint one.
         data_sets: dict from a title to the verdict on that data set and the list of ``claims.Comparison``.
         ledger: str, the address of the ledger; without one, there is no link.
-        experiment: str, the address of the claim's place in its chapter, likewise.
+        links: dict from text to address: further links.
 
     Returns:
         str, HTML; its look is in ``STYLE``.
@@ -45,14 +45,14 @@ def card(claim, verdict, data_sets, ledger="", experiment=""):
     True
     """
     head = f"<div class=claim-head><p class=statement>“{_sentence(claim)}”</p>{stamp(verdict)}</div>"
-    return f'<div class="claim-card">\n{head}\n{numbers(claim, verdict, data_sets, ledger, experiment)}\n</div>'
+    return f'<div class="claim-card">\n{head}\n{numbers(claim, verdict, data_sets, ledger, links)}\n</div>'
 
 
-def numbers(claim, verdict, data_sets, ledger="", experiment=""):
+def numbers(claim, verdict, data_sets, ledger="", links=None):
     """Draw what a card has below its statement.
 
     Args:
-        claim, verdict, data_sets, ledger, experiment: as for ``card``.
+        claim, verdict, data_sets, ledger, links: as for ``card``.
 
     Returns:
         str, HTML, for an element of the class ``claim-card``.
@@ -65,8 +65,8 @@ def numbers(claim, verdict, data_sets, ledger="", experiment=""):
     name = f"<code>{claim.id}</code>"
     if ledger:
         name = f'<a href="{ledger}#{claim.id}">{name}</a>'
-    if experiment:
-        name = f'{name} · <a href="{experiment}">how it was measured</a>'
+    for says, address in (links or {}).items():
+        name = f'{name} · <a href="{html.escape(address)}">{says}</a>'
     return "\n".join(
         [
             f"<p>lecture: {html.escape(claim.lecture)} · {name}</p>",

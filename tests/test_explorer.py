@@ -3,11 +3,13 @@
 import math
 import re
 from types import SimpleNamespace
+from urllib.parse import parse_qs, urlsplit
 
 import explorer
 import ledger
 import pandas as pd
 import pytest
+import repository_address
 from axe_core_python.sync_playwright import Axe
 from bs4 import BeautifulSoup
 from playwright.sync_api import expect
@@ -241,6 +243,15 @@ def test_what_is_open_is_accessible(visit, theme):
     page.locator(".claim-changes > summary").click()
     violations = Axe().run(page, options={"resultTypes": ["violations"]})["violations"]
     assert [(rule["id"], node["html"]) for rule in violations for node in rule["nodes"]] == []
+
+
+def test_whoever_doubts_a_number_finds_an_issue_begun(soup):
+    for row, told in zip(soup.select(".claim-rows > li"), ROWS, strict=True):
+        link = urlsplit(row.find("a", string="this number looks wrong?")["href"])
+        assert f"{link.scheme}://{link.netloc}{link.path}" == f"{repository_address.address()}/issues/new"
+        begun = parse_qs(link.query)
+        assert begun["title"] == [f"{told.id}: this number looks wrong"]
+        assert told.statement in begun["body"][0] and told.verdict in begun["body"][0]
 
 
 def test_the_downloads_are_the_comparisons_on_record(site, visit):

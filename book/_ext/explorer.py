@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from ledger import ClaimsDirective, LedgerError, chapter_page, place
+from ledger import ClaimsDirective, LedgerError, chapter_page, links
 from story import raw
 
 from coursekit import cards, claims, records, runtime
@@ -119,7 +119,7 @@ def row(claim, verdict, data_sets, attributes, page):
     """A claim in a line, and its numbers folded below it. Its id is in there, so that a link to it opens the row."""
     told = {name: "|".join(sorted(value)) if isinstance(value, set) else value for name, value in attributes.items()}
     written = " ".join(f'data-{name}="{html.escape(str(value))}"' for name, value in told.items())
-    numbers = cards.numbers(claim, verdict, data_sets, "claims.html", f"{page}.html#{place(claim.id)}")
+    numbers = cards.numbers(claim, verdict, data_sets, "claims.html", links(claim, verdict, page))
     return (
         f"<li {written}><details class=claim-row><summary><span class=chapter>Chapter {number(page)}</span>"
         f"{cards.row(claim, verdict, data_sets)}</summary>\n"

@@ -19,7 +19,7 @@ from PIL import Image
 from sphinx.util.docutils import SphinxDirective
 from story import QUIZ, raw
 
-from coursekit import cards, claims, widgets
+from coursekit import claims, widgets
 
 # Read and unhurried: words a minute, and minutes for a figure or a question.
 WORDS, MINUTES = 200, 0.5
@@ -50,8 +50,7 @@ class Claim(ledger.ClaimsDirective):
         if claim is None:
             raise ledger.LedgerError(f"{self.env.docname} shows the claim {self.arguments[0]!r}, which does not exist.")
         page, _ = ledger.chapter_page(Path(self.env.srcdir), claim.chapter)
-        place = f"{page}.html#{ledger.place(claim.id)}"
-        return [raw(cards.card(claim, *claims.judged(claim.id, measured), "claims.html", place))]
+        return [ledger.card(claim, measured, page)]
 
 
 class Mosaic(ledger.ClaimsDirective):

@@ -7,7 +7,9 @@ what experiments measure. The page of all claims is made by `explorer`.
 import json
 import re
 from collections import Counter
+from urllib.parse import quote, urlencode
 
+import repository_address
 from docutils import nodes
 from sphinx.errors import SphinxError
 from sphinx.util.docutils import SphinxDirective
@@ -100,9 +102,22 @@ def place(claim_id):
     return f"measured-{claim_id}"
 
 
-def card(claim, measured):
-    drawn = cards.card(claim, *claims.judged(claim.id, measured), "claims.html")
+def card(claim, measured, page=""):
+    """Draw a claim's card, on another page than that of its chapter with a link to it."""
+    verdict, data_sets = claims.judged(claim.id, measured)
+    drawn = cards.card(claim, verdict, data_sets, "claims.html", links(claim, verdict, page))
     return nodes.raw("", drawn, format="html")
+
+
+def links(claim, verdict, page):
+    """What a card leads to: where the claim is measured, and an issue that the reader finds begun."""
+    begun = {
+        "title": f"{claim.id}: this number looks wrong",
+        "body": f"> {claim.statement}\n\nThe page says: {verdict}.\n\nWhat looks wrong, and why:\n",
+    }
+    measured = {"how it was measured": f"{page}.html#{place(claim.id)}"} if page else {}
+    issue = f"{repository_address.address()}/issues/new?{urlencode(begun, quote_via=quote)}"
+    return measured | {"this number looks wrong?": issue}
 
 
 def forest(topic, environment):
