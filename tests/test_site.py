@@ -214,6 +214,23 @@ def test_drawings_follow_the_theme(site, browser):
     assert color["light"] != color["dark"]
 
 
+def test_lines_of_prose_are_as_long_as_is_easy_to_read(site, browser):
+    page = browser.new_page(viewport=WIDE)
+    page.goto(f"{site.url}/{CHAPTERS[0].stem}.html")
+    characters = page.evaluate(
+        "[...document.querySelectorAll('section > p')].filter((p) => p.offsetHeight && p.textContent.length > 300)"
+        ".map((p) => p.textContent.length / Math.round(p.offsetHeight / parseFloat(getComputedStyle(p).lineHeight)))"
+    )
+    assert len(characters) > 10 and 60 < sum(characters) / len(characters) < 80
+    page.close()
+
+
+@pytest.mark.parametrize("chapter", CHAPTERS, ids=lambda path: path.stem)
+def test_a_chapter_leads_on_to_its_exercise(site, chapter):
+    soup = BeautifulSoup((site.html / f"{chapter.stem}.html").read_text("utf-8"), "html.parser")
+    assert [link["href"] for link in soup.select(".prev-next-area .to-exercise")] == [f"exercises/{chapter.stem}.html"]
+
+
 def test_a_page_opened_from_the_disk_draws_maths_and_widgets(site, browser):
     page = browser.new_page()
     page.goto((site.html / "01-transfer-learning.html").as_uri())
