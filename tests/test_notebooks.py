@@ -131,7 +131,7 @@ def test_each_claim_is_checked_in_its_chapter():
 def test_the_pages_know_the_chapter(chapter):
     topic = next(claim.chapter for claim in claims.load().values() if chapter.stem[3:].startswith(claim.chapter))
     assert f"automodule:: coursekit.{topic}\n" in (ROOT / "book" / "api.md").read_text("utf-8")
-    assert f":link: {chapter.stem}\n" in (ROOT / "book" / "index.md").read_text("utf-8")
+    assert f":::{{chapter}} {chapter.stem}\n" in (ROOT / "book" / "index.md").read_text("utf-8")
 
 
 def test_the_citation_names_this_version():
