@@ -95,6 +95,8 @@ def main():
     options = parser.parse_args()
     if options.what == "pack":
         return pack(options.python_version)
+    # Behind nohup this is ignored, and so would be in the processes that begin here, which have to stop by it.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     deadline, folders, before = time.monotonic() + 60 * options.minutes, unpack(), lines()
     environment = {"KERAS_BACKEND": "jax"} | os.environ | {"COURSEKIT_PROFILE": "full"}
     environment["PYTHONPATH"] = os.pathsep.join(map(str, folders))
