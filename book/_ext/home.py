@@ -5,7 +5,6 @@ import html
 import io
 import json
 import math
-from collections import Counter
 from itertools import groupby
 from pathlib import Path
 from urllib.parse import quote
@@ -102,8 +101,7 @@ class Chapter(ledger.ClaimsDirective):
     def counts(self, page):
         stated, measured = self.read()
         of_chapter = [name for name, claim in stated.items() if claim.chapter in page]
-        counts = Counter(claims.judged(name, measured)[0] for name in of_chapter)
-        each = ", ".join(f"{counts[verdict]} {verdict}" for verdict in claims.VERDICTS if counts[verdict])
+        each = ", ".join(f"{count} {verdict}" for count, verdict in ledger.counted(of_chapter, measured))
         return f"<b>{len(of_chapter)} claims</b>: {each}"
 
     def links(self, page, cells):

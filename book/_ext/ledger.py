@@ -55,22 +55,21 @@ class Quantities(ClaimsDirective):
 
 
 class Summary(ClaimsDirective):
-    """The verdicts counted, of all chapters or of the topic that is named."""
-
-    optional_arguments = 1
+    """The verdicts of all chapters, counted."""
 
     def run(self):
         stated, measured = self.read()
-        topics = self.arguments or {claim.chapter for claim in stated.values()}
-        counts = Counter(claims.judged(name, measured)[0] for name, claim in stated.items() if claim.chapter in topics)
         items = [
-            nodes.list_item(
-                "", nodes.paragraph("", "", nodes.strong("", str(counts[verdict])), text(" "), badge(verdict))
-            )
-            for verdict in claims.VERDICTS
-            if counts[verdict]
+            nodes.list_item("", nodes.paragraph("", "", nodes.strong("", str(count)), text(" "), badge(verdict)))
+            for count, verdict in counted(stated, measured)
         ]
         return [nodes.bullet_list("", *items, classes=["claims-summary"])]
+
+
+def counted(names, measured):
+    """The verdicts of claims as pairs of a number and a verdict, those that occur."""
+    counts = Counter(claims.judged(name, measured)[0] for name in names)
+    return [(counts[verdict], verdict) for verdict in claims.VERDICTS if counts[verdict]]
 
 
 def draw_cards(app, doctree):

@@ -6,7 +6,6 @@ The card of a page is a picture with its title, what it is about, and for a chap
 import hashlib
 import re
 import textwrap
-from collections import Counter
 from functools import cache
 from html import escape
 from importlib.util import find_spec
@@ -14,6 +13,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from urllib.parse import urlsplit
 
+import ledger
 import repository_address
 import yaml
 from docutils import nodes
@@ -42,7 +42,7 @@ def describe(app, pagename, templatename, context, doctree):
     context["share"] = SimpleNamespace(title=title, url=url)
     if doctree is not None:
         said = description(app.env.metadata[pagename], doctree)
-        verdicts = counted(pagename)
+        verdicts = verdicts_of(pagename)
         card = draw_once(Path(app.outdir), pagename, (name, said, verdicts, app.config.html_title))
         vars(context["share"]).update(description=said, image=f"{repository_address.site()}{card.as_posix()}")
 
@@ -58,13 +58,12 @@ def description(front_matter, doctree):
     return textwrap.shorten(text, 200, placeholder=" …")
 
 
-def counted(pagename):
-    """The verdicts of a chapter: pairs of a number and a verdict, none for another page."""
+def verdicts_of(pagename):
+    """The verdicts of a chapter, counted, and none for another page."""
     chapter = CHAPTER.match(pagename)
     stated, measured = (claims.load(), claims.verify()) if chapter else ({}, {})
     of_chapter = [name for name, claim in stated.items() if chapter[1].startswith(claim.chapter)]
-    counts = Counter(claims.judged(name, measured)[0] for name in of_chapter)
-    return [(counts[verdict], verdict) for verdict in claims.VERDICTS if counts[verdict]]
+    return ledger.counted(of_chapter, measured)
 
 
 def draw_once(folder, pagename, content):
