@@ -23,15 +23,6 @@ from coursekit import claims, widgets
 # Read and unhurried: words a minute, and minutes for a figure or a question.
 WORDS, MINUTES = 200, 0.5
 THUMBNAIL = (480, 480)
-MARKS = {
-    "confirmed": "✓",
-    "confirmed in part": "✓",
-    "partly": "±",
-    "depends": "±",
-    "refuted in part": "✗",
-    "refuted": "✗",
-    "undecided": "?",
-}
 PLACES = {
     "Colab": "https://colab.research.google.com/github/{repository}/blob/{branch}/{path}",
     "Binder": "https://mybinder.org/v2/gh/{repository}/{branch}?urlpath=lab/tree/{quoted}",
@@ -68,7 +59,7 @@ class Mosaic(ledger.ClaimsDirective):
     def tile(claim, verdict):
         kind = verdict.replace(" ", "-")
         says = f"<span><b>{verdict}</b> {html.escape(claim.statement)}</span>"
-        return f'<a class="verdict {kind}" href="claims.html#{claim.id}">{MARKS[verdict]}{says}</a>'
+        return f'<a class="verdict {kind}" href="claims.html#{claim.id}">{ledger.MARKS[verdict]}{says}</a>'
 
 
 class Chapter(ledger.ClaimsDirective):

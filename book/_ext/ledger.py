@@ -19,6 +19,15 @@ from coursekit import cards, claims
 # The cell that ends a chapter, and what ``claims.check`` prints: verdict, id, statement.
 ASKS_FOR_VERDICTS = re.compile(r'claims\.verdicts\("(\w+)"\)$')
 CHECKED = re.compile(rf"(?:{'|'.join(claims.VERDICTS)}) · ([\w-]+) · ")
+MARKS = {
+    "confirmed": "✓",
+    "confirmed in part": "✓",
+    "partly": "±",
+    "depends": "±",
+    "refuted in part": "✗",
+    "refuted": "✗",
+    "undecided": "?",
+}
 
 
 class LedgerError(SphinxError):
