@@ -25,7 +25,7 @@ PAPER = re.compile(r"https?://(?:arxiv\.org/(?:abs|pdf)/|doi\.org/)([^?#]+?)(?:v
 ADDRESS = re.compile(r"\s*(?:URL: |arXiv:|doi:)\S+$")  # of a reference, which the link has
 
 
-class hover(nodes.reference):  # noqa: N801, as docutils names its nodes
+class Hover(nodes.reference):
     """A link that says what it leads to."""
 
 
@@ -44,7 +44,7 @@ def link(app, doctree, docname):
     known = {identifier: says for identifier, says in terms.values()} | papers(app.env.get_domain("cite").citations)
     for reference in list(doctree.findall(nodes.reference)):
         if says := known.get(target(reference)):
-            reference.replace_self(hover("", "", *reference.children, **reference.attributes, says=says))
+            reference.replace_self(Hover("", "", *reference.children, **reference.attributes, says=says))
     if docname != GLOSSARY:
         link_words(doctree, terms, app.builder.get_relative_uri(docname, GLOSSARY))
 
@@ -99,7 +99,7 @@ def link_words_of(text, word, left, address):
     for found in word.finditer(text):
         if found[1].lower() in left:
             identifier, says = left.pop(found[1].lower())
-            link = hover("", found[0], refuri=f"{address}#{identifier}", says=says, classes=["word"])
+            link = Hover("", found[0], refuri=f"{address}#{identifier}", says=says, classes=["word"])
             parts += [nodes.Text(text[end : found.start()]), link]
             end = found.end()
     if parts:
@@ -107,7 +107,7 @@ def link_words_of(text, word, left, address):
 
 
 def setup(app):
-    app.add_node(hover, html=(visit_hover, depart_hover))
+    app.add_node(Hover, html=(visit_hover, depart_hover))
     app.connect("doctree-resolved", link)
     app.connect("config-inited", lambda app, config: config.html_static_path.append(str(SCRIPT)))
     app.add_js_file(SCRIPT.name)

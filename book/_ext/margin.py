@@ -15,7 +15,7 @@ OPENING = re.compile(r"(?:^|(?<=[.?!:;]\s))\((?=\W*[A-Z])")
 CLOSING = re.compile(r"(?<=[.?!])\)")
 
 
-class margin_note(nodes.inline):  # noqa: N801, as docutils names its nodes
+class MarginNote(nodes.inline):
     """A sentence beside its paragraph, which begins so many lines above the place that it comes from."""
 
 
@@ -62,9 +62,9 @@ def note(inside, before):
     if length < SHORTEST:
         return nodes.inline("", "", nodes.Text("("), *inside, nodes.Text(")"))
     opening, closing = (nodes.inline("", sign, classes=["parenthesis"]) for sign in "()")
-    is_first = not any(isinstance(node, margin_note) for node in before)
+    is_first = not any(isinstance(node, MarginNote) for node in before)
     up = min(characters(before) // TEXT, length // MARGIN) if is_first else 0
-    return margin_note("", "", opening, *inside, closing, up=up)
+    return MarginNote("", "", opening, *inside, closing, up=up)
 
 
 def characters(some):
@@ -72,6 +72,6 @@ def characters(some):
 
 
 def setup(app):
-    app.add_node(margin_note, html=(visit_margin_note, depart_margin_note))
+    app.add_node(MarginNote, html=(visit_margin_note, depart_margin_note))
     app.connect("doctree-read", set_apart)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
