@@ -146,7 +146,21 @@
     score();
     showTarget();
   };
-  document.addEventListener("DOMContentLoaded", wire);
+  // Of steps, the picture of the one that is in the middle of the screen is shown.
+  root.toggleAttribute("data-steps", true);
+  const follow = () => {
+    const middle = new IntersectionObserver((entries) => entries.forEach(({ target, isIntersecting }) => {
+      if (!isIntersecting) return;
+      [...target.parentElement.parentElement.children].forEach((step) => step.classList.toggle("shown", step === target.parentElement));
+    }), { rootMargin: "-50% 0px -50% 0px" });
+    document.querySelectorAll(".step > :first-child").forEach((text) => middle.observe(text));
+    document.querySelectorAll(".step:first-child").forEach((step) => step.classList.add("shown"));
+  };
+
+  document.addEventListener("DOMContentLoaded", () => {
+    wire();
+    follow();
+  });
 
   // Paper is white, whatever the theme of the screen.
   let theme;

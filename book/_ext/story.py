@@ -70,7 +70,7 @@ def fold(cell):
     block.replace_self(nodes.literal_block(shown, shown, **block.attributes))
     if SETUP.match(source):
         cell["classes"].append("setup")
-    elif is_plumbing(tree):
+    elif is_plumbing(tree) or "step" in tags_of(cell):
         cell["classes"].append("plumbing")
     elif is_read(cell):
         return
@@ -105,7 +105,11 @@ def parsed(source):
 
 def is_read(node):
     """Whether a node is a cell whose code is to be read."""
-    return node.get("nb_element") == "cell_code" and "show-input" in node["cell_metadata"].get("tags", ())
+    return node.get("nb_element") == "cell_code" and "show-input" in tags_of(node)
+
+
+def tags_of(cell):
+    return cell["cell_metadata"].get("tags", ())
 
 
 def is_plumbing(tree):
