@@ -8,8 +8,8 @@ import re
 from docutils import nodes
 
 SHORTEST = 60  # characters
-# Of a line of the text and of the margin, about.
-TEXT, MARGIN = 72, 28
+# Of a full line of the text and of the margin, at most and about: a note must not hang above its paragraph.
+TEXT, MARGIN = 82, 28
 # A whole sentence: the parenthesis begins after another one, and its full stop is inside.
 OPENING = re.compile(r"(?:^|(?<=[.?!:;]\s))\((?=\W*[A-Z])")
 CLOSING = re.compile(r"(?<=[.?!])\)")
