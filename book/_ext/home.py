@@ -4,7 +4,6 @@ import base64
 import html
 import io
 import json
-import math
 from itertools import groupby
 from pathlib import Path
 from urllib.parse import quote
@@ -16,12 +15,10 @@ from docutils.parsers.rst import directives
 from figures import svg_of
 from PIL import Image
 from sphinx.util.docutils import SphinxDirective
-from story import QUIZ, raw
+from story import minutes, progress, raw
 
 from coursekit import claims, widgets
 
-# Read and unhurried: words a minute, and minutes for a figure or a question.
-WORDS, MINUTES = 200, 0.5
 THUMBNAIL = (480, 480)
 PLACES = {
     "Colab": "https://colab.research.google.com/github/{repository}/blob/{branch}/{path}",
@@ -104,8 +101,7 @@ class Chapter(ledger.ClaimsDirective):
             f'<a href="{place.format(**where, path=path, quoted=quote(path, safe=""))}">{name}</a>'
             for name, place in PLACES.items()
         ]
-        questions = [match[1] for cell in cells if (match := QUIZ.match("".join(cell["source"])))]
-        return f'{" · ".join(links)} <span class="progress-of" data-for="{" ".join(questions)}"></span>'
+        return f"{' · '.join(links)} {progress(cells)}"
 
 
 def thumbnail(png, alt):
@@ -116,15 +112,6 @@ def thumbnail(png, alt):
     picture.save(small, "webp", quality=80)
     source = f"data:image/webp;base64,{base64.b64encode(small.getvalue()).decode()}"
     return f'<img src="{source}" alt="{html.escape(alt)}" width="{picture.width}" height="{picture.height}">'
-
-
-def minutes(cells):
-    """How long a chapter takes to read, in minutes, to five of them."""
-    texts = ["".join(cell["source"]) for cell in cells]
-    words = sum(len(text.split()) for text, cell in zip(texts, cells, strict=True) if cell["cell_type"] == "markdown")
-    figures = sum("image/png" in output.get("data", {}) for cell in cells for output in cell.get("outputs", ()))
-    questions = sum(bool(QUIZ.match(text)) for text in texts)
-    return 5 * math.ceil((words / WORDS + (figures + questions) * MINUTES) / 5)
 
 
 class WidgetDirective(SphinxDirective):

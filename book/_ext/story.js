@@ -80,6 +80,7 @@
   const draw = () => {
     mark();
     score();
+    progress();
     opened();
   };
   // Opens what waits for these questions.
@@ -95,7 +96,7 @@
     target.scrollIntoView();
   };
 
-  // On the home page: how many of a chapter's questions this reader has answered.
+  // On the home page and on the chapter's own: how many of a chapter's questions this reader has answered.
   const progress = () => document.querySelectorAll(".progress-of").forEach((node) => {
     const keys = node.dataset.for.split(" ");
     const met = keys.filter((key) => recall(GUESS + key) !== null).length;

@@ -7,6 +7,8 @@ Without JavaScript, and in print, nothing waits.
 """
 
 import ast
+import json
+import math
 import re
 from pathlib import Path
 
@@ -18,6 +20,8 @@ from coursekit import widgets
 SCRIPT = Path(__file__).with_name("story.js")
 QUIZ = re.compile(r"Quiz\(\"([\w-]+)\"\)$")
 RECORDED = re.compile(r"^recorded · (\d+) runs.*\n?", re.MULTILINE)
+# Read and unhurried: words a minute, and minutes for a figure or a question.
+WORDS, MINUTES = 200, 0.5
 # What serves the notebook: cells that begin so, or whose last line calls one of these.
 SETUP = re.compile(r"try:\n    import coursekit\b|import ")
 CALLS = {*widgets.__all__, "records.write", "claims.verdicts"}
@@ -27,6 +31,7 @@ SWITCHES = """
 <div class="reading" role="group" aria-label="How to read this page">
 <button type="button" data-read="story">Story</button><button type="button" data-read="code">Code</button>
 <label><input type="checkbox"> Results wait for my guess</label>
+<span>{minutes} minutes {progress}</span>
 </div>
 """
 BAR = """
@@ -53,10 +58,29 @@ def arrange(app, doctree):
         fold(cell)
     waiting = [key for section in list(doctree.findall(nodes.section)) for key in let_wait(section)]
     title = next(iter(doctree.findall(nodes.title)))
-    title.parent.insert(1, raw(SWITCHES + style(waiting)))
+    read = json.loads(Path(app.env.doc2path(app.env.docname)).read_text("utf-8"))["cells"]
+    switches = SWITCHES.format(minutes=minutes(read), progress=progress(read))
+    title.parent.insert(1, raw(switches + style(waiting)))
     for cell in cells:
         if ledger.ASKS_FOR_VERDICTS.match(source_of(cell)):
             cell.parent.insert(cell.parent.index(cell) + 1, raw(GUESSES))
+
+
+def minutes(cells):
+    """How long a chapter takes to read, in minutes, to five of them."""
+    texts = ["".join(cell["source"]) for cell in cells]
+    words = sum(len(text.split()) for text, cell in zip(texts, cells, strict=True) if cell["cell_type"] == "markdown")
+    figures = sum("image/png" in output.get("data", {}) for cell in cells for output in cell.get("outputs", ()))
+    return 5 * math.ceil((words / WORDS + (figures + len(questions(cells))) * MINUTES) / 5)
+
+
+def progress(cells):
+    """Where the script says how many of a chapter's questions the reader has met."""
+    return f'<span class="progress-of" data-for="{" ".join(questions(cells))}"></span>'
+
+
+def questions(cells):
+    return [match[1] for cell in cells if (match := QUIZ.match("".join(cell["source"])))]
 
 
 def fold(cell):
