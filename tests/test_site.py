@@ -56,6 +56,7 @@ def visit(request, name, site, browser):
     )
     page.on("request", lambda request: wrong.append(f"external: {request.url}") if is_external(request.url) else None)
     page.goto(f"{site.url}/{name}.html", wait_until="networkidle")
+    page.add_style_tag(content=".bd-article section { content-visibility: visible !important }")  # all of it
     yield SimpleNamespace(page=page, theme=request.param, wrong=wrong)
     page.close()
 
@@ -72,6 +73,9 @@ def test_maths_is_drawn(visit):
     if visit.page.locator(".math").count():
         visit.page.wait_for_function("window.MathJax?.startup?.promise")
         visit.page.evaluate("MathJax.startup.promise")
+        visit.page.evaluate("dispatchEvent(new Event('beforeprint'))")  # on paper, all formulas are near
+        expect(visit.page.locator("mjx-lazy")).to_have_count(0)
+        visit.page.evaluate("dispatchEvent(new Event('afterprint'))")
     assert visit.page.locator(".math:not(:has(mjx-container))").count() == 0
     assert visit.page.locator("mjx-merror, [data-mjx-error]").count() == 0
 
@@ -86,8 +90,14 @@ def test_it_is_accessible(visit):
 def test_it_fits_a_phone(visit):
     visit.page.set_viewport_size(PHONE)
     width = visit.page.evaluate("document.documentElement.scrollWidth")
+    rules = {"runOnly": ["scrollable-region-focusable"], "resultTypes": ["violations"]}
+    visit.page.wait_for_function(  # the theme looks after resizing
+        "[...document.querySelectorAll('pre')].every((pre) => pre.tabIndex === 0 || pre.scrollWidth <= pre.clientWidth)"
+    )
+    violations = Axe().run(visit.page, options=rules)["violations"]
     visit.page.set_viewport_size(WIDE)
     assert width <= PHONE["width"], "the page scrolls sideways"
+    assert [node["html"] for rule in violations for node in rule["nodes"]] == [], "the keyboard does not reach it"
 
 
 @pytest.mark.parametrize("width", weight.SCREENS)
