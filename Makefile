@@ -63,8 +63,8 @@ exercises: $(ENV)  ## make the students' exercises from the masters (EX=exercise
 bench: $(ENV)  ## measure what must stay fast
 	@$(BIN)/python tools/bench.py
 
-repository: $(ENV)  ## point a fork at itself (URL=https://github.com/you/your-fork)
-	@$(BIN)/python tools/repository.py "$(URL)"
+repository: $(ENV)  ## write title, authors, color and address of pyproject.toml wherever a fork shows them
+	@$(BIN)/python tools/repository.py
 
 requirements: $(ENV)  ## pin the newest packages that fit pyproject.toml
 	$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --no-header pyproject.toml \

@@ -1,4 +1,4 @@
-"""The tested implementations behind the course *Convnets, Claim by Claim*.
+"""The tested implementations behind the course.
 
 Start a notebook with ``coursekit.setup()``; use the rest by topic, as ``coursekit.transfer`` or after ``from coursekit
 import transfer``. Exercises take ``check`` from here. Importing ``coursekit`` alone loads neither NumPy nor Keras.

@@ -317,11 +317,28 @@ def mean(series, is_log=False):
 def _result(comparison):
     if not comparison.quantity:
         return f"<b>{comparison.outcome}</b>"
-    low, high = (_difference(end, comparison.is_log) for end in comparison.interval)
+    mean_difference, interval = effect(comparison)
     return (
-        f"<b>{_difference(comparison.effect, comparison.is_log)}</b> {comparison.in_words}<br>"
-        f"<small>99 %: {low} to {high} · {len(comparison.differences)} seeds</small>"
+        f"<b>{mean_difference}</b> {comparison.in_words}<br>"
+        f"<small>99 %: {interval} · {len(comparison.differences)} seeds</small>"
     )
+
+
+def effect(comparison):
+    """Write the mean difference of an experiment and its interval, as factors where ratios are compared.
+
+    Args:
+        comparison: ``claims.Comparison`` of a quantity.
+
+    Returns:
+        A pair of str.
+
+    >>> from coursekit import claims
+    >>> effect(claims.greater("accuracy", a=[0.5, 0.5, 0.5], b=0.25))
+    ('+0.25', '+0.25 to +0.25')
+    """
+    low, high = (_difference(end, comparison.is_log) for end in comparison.interval)
+    return _difference(comparison.effect, comparison.is_log), f"{low} to {high}"
 
 
 def _difference(difference, is_log):

@@ -218,7 +218,7 @@ def _require_alike(images, training_images):
 def _near(flat, known):
     """Yield, for every row, the indices of all that may be nearest, as far as float32 can tell.
 
-    In |a|^2 + |b|^2 - 2ab, which is fast, almost all cancels for near ones. A sum of n products is wrong by at most
+    In ``|a|^2 + |b|^2 - 2ab``, which is fast, almost all cancels for near ones. A sum of n products is wrong by at most
     about n times the precision, relative to the lengths (Higham 2002, section 3.1).
     """
     precision = (known.shape[1] + 8) * np.finfo("float32").eps

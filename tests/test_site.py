@@ -9,6 +9,7 @@ import sys
 from types import SimpleNamespace
 from urllib.parse import unquote, urlsplit
 
+import course
 import ledger
 import nbformat
 import notebooks
@@ -34,7 +35,8 @@ CHAPTERS = sorted((ROOT / "book").glob("0*.ipynb"))
 
 def pages():
     toc = yaml.safe_load((ROOT / "_toc.yml").read_text())
-    return [toc["root"], *(chapter["file"] for part in toc["parts"] for chapter in part["chapters"])]
+    chapters = [chapter for part in toc["parts"] for chapter in part["chapters"]]
+    return [toc["root"], *(page["file"] for chapter in chapters for page in (chapter, *chapter.get("sections", ())))]
 
 
 @pytest.fixture(scope="module", params=pages())
@@ -98,6 +100,14 @@ def test_it_fits_a_phone(visit):
     visit.page.set_viewport_size(WIDE)
     assert width <= PHONE["width"], "the page scrolls sideways"
     assert [node["html"] for rule in violations for node in rule["nodes"]] == [], "the keyboard does not reach it"
+
+
+def test_the_index_fits_a_phone(site, browser):
+    page = browser.new_page(viewport=PHONE)
+    page.goto(f"{site.url}/genindex.html")
+    assert page.locator(".indextable a").count() > 100
+    assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
+    page.close()
 
 
 @pytest.mark.parametrize("width", weight.SCREENS)
@@ -261,9 +271,9 @@ def test_it_says_what_it_is_to_those_who_share_it(site, name):
     page = read(site, name)
     said = {tag.get("name") or tag.get("property"): tag["content"] for tag in page.select("meta[content]")}
     (title,), (canonical,) = page.select("title"), page.select("link[rel=canonical]")
-    course = "Convnets, Claim by Claim"
+    title_of_course, heading = course.read().title, page.h1.get_text().removesuffix("#")
     assert title.get_text() == said["og:title"] == said["twitter:title"]
-    assert title.get_text() == (course if name == "index" else f"{page.h1.contents[0].get_text()} — {course}")
+    assert title.get_text() == (title_of_course if name == "index" else f"{heading} — {title_of_course}")
     assert 40 < len(said["description"]) <= 200
     assert said["description"] == said["og:description"] == said["twitter:description"]
     assert canonical["href"] == said["og:url"] == repository_address.site() + f"{name}.html".removeprefix("index.html")
@@ -287,7 +297,7 @@ def test_the_sites_address_follows_the_repository(monkeypatch):
 
 
 def test_a_card_is_drawn_again_only_when_it_changes(tmp_path):
-    content = ("Title", "What it is about.", [(2, "confirmed")], "Course")
+    content = ("Title", "What it is about.", [(2, "confirmed")], "Course", "#08519c")
     card = share.draw_once(tmp_path, "part/page", content)
     (tmp_path / card).write_text("drawn")
     assert share.draw_once(tmp_path, "part/page", content) == card

@@ -118,9 +118,10 @@ def test_an_address_gives_owner_and_name(url):
 
 
 @pytest.mark.parametrize("url", ["", "me/fork", "https://github.com/me", "git@github.com:me/fork.git"])
-def test_what_is_no_address_is_refused(url):
-    with pytest.raises(SystemExit, match="looks like"):
+def test_what_is_no_address_is_refused(url, capsys):
+    with pytest.raises(SystemExit) as exit_:
         repository.owner_and_name(url)
+    assert exit_.value.code == 2 and "looks like" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("failure", [notebooks.NotebookError, KeyboardInterrupt, None])

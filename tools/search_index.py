@@ -16,6 +16,8 @@ NO_PROSE = (
     ".mosaic, .claim-controls, .highlight, .coursekit-widget, .headerlink, .reading, .waits-bar, .guesses, .run-info, "
     "script, style, svg, pre"
 )
+# The source beside its prose: the API page has the same docstrings.
+NOT_INDEXED = "source"
 # What the site does not use of what Pagefind writes: its own dialogs.
 NOT_USED = ("*ui*", "pagefind-highlight.js", "wasm.unknown.pagefind")
 MISSING = "Pagefind is not installed: the site has the theme's own search, which knows pages, and no sections."
@@ -32,7 +34,7 @@ def index(html):
         return
     with tempfile.TemporaryDirectory() as folder:
         sources = html / "_sources"  # lists of other pages have none
-        for source in (path for path in sources.rglob("*") if path.is_file()):
+        for source in (path for path in sources.rglob("*") if path.is_file() and path.parent.name != NOT_INDEXED):
             page = source.relative_to(sources).with_suffix(".html")
             copy = Path(folder) / page
             copy.parent.mkdir(exist_ok=True)

@@ -1,4 +1,4 @@
-"""The API page: it shows what a class is made with, leads to the source, and takes little time.
+"""The API page: it shows what a class is made with, leads to the source, annotated if it is, and takes little time.
 
 Autodoc asks a class's ``__new__`` first, and Keras's takes anything.
 """
@@ -9,6 +9,7 @@ import inspect
 import os
 from pathlib import Path
 
+import annotated
 from repository_address import PYPROJECT, address
 
 
@@ -22,6 +23,8 @@ def signature_of_init(app, what, name, obj, options, signature, returns):
 
 def source(domain, of):
     """The address of the lines that define a name, or None for what has none, a value for instance."""
+    if place := annotated.address(of["module"], of["fullname"]):
+        return place
     thing = functools.reduce(getattr, of["fullname"].split("."), importlib.import_module(of["module"]))
     try:
         lines, first = inspect.getsourcelines(inspect.unwrap(getattr(thing, "fget", thing)))

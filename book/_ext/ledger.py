@@ -118,14 +118,14 @@ def card(claim, measured, page=""):
 
 
 def links(claim, verdict, page):
-    """What a card leads to: where the claim is measured, and an issue that the reader finds begun."""
+    """What a card leads to: where the claim is measured, its page to share, an issue that the reader finds begun."""
     begun = {
         "title": f"{claim.id}: this number looks wrong",
         "body": f"> {claim.statement}\n\nThe page says: {verdict}.\n\nWhat looks wrong, and why:\n",
     }
     measured = {"how it was measured": f"{page}.html#{place(claim.id)}"} if page else {}
     issue = f"{repository_address.address()}/issues/new?{urlencode(begun, quote_via=quote)}"
-    return measured | {"this number looks wrong?": issue}
+    return measured | {"share": f"claims/{claim.id}.html", "this number looks wrong?": issue}
 
 
 def forest(topic, environment):

@@ -11,6 +11,10 @@ def address():
     """Return the repository's address: that of the repository GitHub builds, else the one in pyproject.toml."""
     if fork := os.environ.get("GITHUB_REPOSITORY"):
         return f"https://github.com/{fork}"
+    return written()
+
+
+def written():
     return tomllib.loads(PYPROJECT.read_text("utf-8"))["project"]["urls"]["Repository"]
 
 

@@ -4,6 +4,7 @@ The card of a page is a picture with its title, what it is about, and for a chap
 """
 
 import hashlib
+import inspect
 import re
 import textwrap
 from functools import cache
@@ -13,7 +14,9 @@ from pathlib import Path
 from types import SimpleNamespace
 from urllib.parse import urlsplit
 
+import course
 import ledger
+import logo
 import repository_address
 import yaml
 from docutils import nodes
@@ -25,10 +28,7 @@ CITATION = Path(__file__).parents[2] / "CITATION.cff"
 CHAPTER = re.compile(r"\d+-(\w+)")
 CARDS = Path("_static") / "share"
 SIZE = (1200, 630)
-INK, MUTED, PAPER, ACCENT = "#1f2328", "#57606a", "#ffffff", "#08519c"
-# The logo as rectangles of a square of 64: places, color.
-LOGO = (((4, 12, 40, 48), "#9ecae1"), ((12, 8, 48, 44), "#4292c6"), ((20, 4, 56, 40), ACCENT))
-TICK, POINT = ((28, 22), (36, 31), (50, 14)), (34, 50, 42, 58)
+INK, MUTED, PAPER = "#1f2328", "#57606a", "#ffffff"
 NO_BREAK = "\N{NO-BREAK SPACE}"
 RELATIVE = re.compile(r'\b(href|src|action|data-content_root)="(?![a-z]+:|[/#])(?:\./)?([^"]*)"')
 
@@ -43,8 +43,18 @@ def describe(app, pagename, templatename, context, doctree):
     if doctree is not None:
         said = description(app.env.metadata[pagename], doctree)
         verdicts = verdicts_of(pagename)
-        card = draw_once(Path(app.outdir), pagename, (name, said, verdicts, app.config.html_title))
-        vars(context["share"]).update(description=said, image=f"{repository_address.site()}{card.as_posix()}")
+        card = draw_once(Path(app.outdir), pagename, (name, said, verdicts, *of_course()))
+        vars(context["share"]).update(description=said, image=address_of(card))
+
+
+def of_course():
+    """What every card has of the course: its title and its color."""
+    read = course.read()
+    return read.title, read.color
+
+
+def address_of(card):
+    return f"{repository_address.site()}{card.as_posix()}"
 
 
 def description(front_matter, doctree):
@@ -66,9 +76,22 @@ def verdicts_of(pagename):
     return ledger.counted(of_chapter, measured)
 
 
-def draw_once(folder, pagename, content):
+def draw(title, line, verdicts, course, color):
+    """Draw a card: the course above, the title, a line or two, and a chapter's verdicts below."""
+    image, pen = canvas(course, color)
+    name = textwrap.fill(title, 26, max_lines=2, placeholder=" …")
+    pen.multiline_text((80, 190), name, INK, font("Bold", 68), spacing=14)
+    _, _, _, bottom = pen.multiline_textbbox((80, 190), name, font("Bold", 68), spacing=14)
+    about = textwrap.fill(line, 58, max_lines=3 if verdicts else 4, placeholder=" …")
+    pen.multiline_text((80, bottom + 34), about, MUTED, font("", 31), spacing=12)
+    counts = " · ".join(f"{count} {verdict}".replace(" ", NO_BREAK) for count, verdict in verdicts)
+    pen.multiline_text((80, 585), textwrap.fill(counts, 60), color, font("Bold", 28), anchor="ld")
+    return image
+
+
+def draw_once(folder, pagename, content, draw=draw):
     """Return the place of a page's card, whose name changes with what is on it; without a change it is there."""
-    made_of = repr(content).encode() + Path(__file__).read_bytes()
+    made_of = repr(content).encode() + Path(__file__).read_bytes() + inspect.getsource(draw).encode()
     stem = pagename.replace("/", "-")
     card = CARDS / f"{stem}-{hashlib.sha256(made_of).hexdigest()[:12]}.png"
     if not (folder / card).exists():
@@ -79,37 +102,16 @@ def draw_once(folder, pagename, content):
     return card
 
 
-def draw(title, line, verdicts, course):
-    """Draw a card: the course above, the title, a line or two, and a chapter's verdicts below."""
+def canvas(title, color):
+    """A card with the course above, and the pen that draws the rest."""
     from PIL import Image, ImageDraw  # not for a page whose card is there
 
     image = Image.new("RGB", SIZE, PAPER)
     pen = ImageDraw.Draw(image)
-    pen.rectangle((0, 0, 18, SIZE[1]), fill=ACCENT)
-    image.paste(logo(80), (80, 60))
-    pen.text((180, 100), course, INK, font("Bold", 34), anchor="lm")
-    name = textwrap.fill(title, 26, max_lines=2, placeholder=" …")
-    pen.multiline_text((80, 190), name, INK, font("Bold", 68), spacing=14)
-    _, _, _, bottom = pen.multiline_textbbox((80, 190), name, font("Bold", 68), spacing=14)
-    about = textwrap.fill(line, 58, max_lines=3 if verdicts else 4, placeholder=" …")
-    pen.multiline_text((80, bottom + 34), about, MUTED, font("", 31), spacing=12)
-    counts = " · ".join(f"{count} {verdict}".replace(" ", NO_BREAK) for count, verdict in verdicts)
-    pen.multiline_text((80, 585), textwrap.fill(counts, 60), ACCENT, font("Bold", 28), anchor="ld")
-    return image
-
-
-def logo(size):
-    """Draw the logo as a square image, four times as large first, for smooth edges."""
-    from PIL import Image, ImageDraw
-
-    image = Image.new("RGB", (4 * size, 4 * size), PAPER)
-    pen = ImageDraw.Draw(image)
-    unit = 4 * size / 64
-    for place, color in LOGO:
-        pen.rounded_rectangle([unit * each for each in place], 5 * unit, fill=color)
-    pen.line([(unit * x, unit * y) for x, y in TICK], "#ffffff", round(5 * unit), joint="curve")
-    pen.ellipse([unit * each for each in POINT], fill="#e6843c")
-    return image.resize((size, size), Image.Resampling.LANCZOS)
+    pen.rectangle((0, 0, 18, SIZE[1]), fill=color)
+    image.paste(logo.draw(80, color), (80, 60))
+    pen.text((180, 100), title, INK, font("Bold", 34), anchor="lm")
+    return image, pen
 
 
 @cache
@@ -139,13 +141,13 @@ def add_citation(app, doctree):
 
 
 def bibtex(docname, title, year):
-    course = citation()
+    cited = citation()
     fields = {
-        "author": " and ".join(author_of(each) for each in course["authors"]),
+        "author": " and ".join(author_of(each) for each in cited["authors"]),
         "title": f"{{{title}}}",
-        "booktitle": f"{{{course['title']}}}",
+        "booktitle": f"{{{cited['title']}}}",
         "year": year,
-        "note": f"Version {course['version']}",
+        "note": f"Version {cited['version']}",
         "url": f"{repository_address.site()}{docname}.html",
     }
     lines = ",\n".join(f"  {name} = {{{value}}}" for name, value in fields.items())
@@ -175,7 +177,7 @@ def write_for_robots(app, error):
     (folder / "sitemap.xml").write_text("\n".join([opening, *lines, "</urlset>\n"]), "utf-8")
     robots = f"User-agent: *\nAllow: /\nSitemap: {repository_address.site()}sitemap.xml\n"
     (folder / "robots.txt").write_text(robots, "utf-8")
-    logo(180).save(folder / "_static" / "apple-touch-icon.png")
+    logo.draw(180, course.read().color).save(folder / "_static" / "apple-touch-icon.png")
     # A server shows it at any depth, where a relative address would lead elsewhere.
     page, base = folder / "404.html", urlsplit(repository_address.site()).path
     page.write_text(RELATIVE.sub(rf'\1="{base}\2"', page.read_text("utf-8")), "utf-8")
