@@ -1,7 +1,7 @@
 """Make slides of the chapters of the built site, a deck each: `python tools/slides.py HTML`.
 
-A deck has what a chapter shows, and says little: its widgets, figures, questions, formulas, short code, the cards of its
-claims, and in the end what to take away. The answer to a question comes with the next key. The prose stands in the
+A deck has what a chapter shows, and says little: its widgets, figures, questions, formulas, short code, the cards of
+its claims, and in the end what to take away. The answer to a question comes with the next key. The prose stands in the
 notes of the slide that it leads to, or follows.
 """
 
@@ -41,6 +41,7 @@ TAKE_AWAY = "what-to-take-away"
 MOST_LINES = 18  # of code, that fit a slide
 ANSWER = ' class="fragment custom right" data-fragment-index="0"'
 DRAWING, BARE = re.compile(r"<svg .*?</svg>", re.DOTALL), re.compile(r"<svg>(\d+)</svg>")
+USED = re.compile("mathjax|widgets", re.IGNORECASE)  # of a page's scripts
 SENTENCES = re.compile(r"(?<=[.?!])\s+(?=[A-Z<\\])")
 
 
@@ -59,13 +60,13 @@ def make(site):
         lead_out(page, chapter.name)
         deck = Deck(page.select_one("article.bd-article"), stated, measured)
         course = page.select_one('meta[property="og:site_name"]')["content"]
-        scripts = [script for script in page.select("script") if re.search("mathjax|widgets", str(script), re.IGNORECASE)]
+        scripts = [script for script in page.select("script") if USED.search(str(script))]
         text = template.render(vars(deck), course=course, chapter=chapter.name, scripts=scripts)
         (decks / chapter.name).write_text(put_back(text), "utf-8")
 
 
 def without_drawings(text):
-    """Take the drawings out of a page, of which there is more than of all the rest. Returns it, and what puts them back."""
+    """Take the drawings, most of a page, out of it. Returns what is left, and a function that puts them back."""
     drawings, numbers = DRAWING.findall(text), itertools.count()
     bare = DRAWING.sub(lambda _: f"<svg>{next(numbers)}</svg>", text)
     return bare, lambda made: BARE.sub(lambda found: drawings[int(found[1])], made)
@@ -157,12 +158,13 @@ class Deck:
         """The choices with letters, for a show of hands; the answer comes with the next key."""
         asked = json.loads(element["data-state"])
         (right,) = [choice for choice in asked["choices"] if choice.get("correct")]
-        items = [
-            f"<li{ANSWER if choice is right else ''}>{with_code(choice['text'])}</li>" for choice in asked["choices"]
-        ]
+        items, why = [], []
+        for choice in asked["choices"]:
+            text = with_code(choice["text"])
+            items.append(f"<li{ANSWER if choice is right else ''}>{text}</li>")
+            why.append(f"{text} <em>{with_code(choice['explanation'])}</em>")
         body = f'<p class="asks">{with_code(asked["question"])}</p><ol type="A">{"".join(items)}</ol>'
         body += f'<p class="fragment" data-fragment-index="0">{with_code(right["explanation"])}</p>'
-        why = [f"{with_code(choice['text'])} <em>{with_code(choice['explanation'])}</em>" for choice in asked["choices"]]
         self.add("question", f"question-{asked['key']}", body, listed(why))
 
     def widget(self, element):
@@ -176,7 +178,7 @@ class Deck:
         said = caption.decode_contents()
         caption.clear()
         caption.append(BeautifulSoup(sentences(said)[0], "html.parser"))
-        self.add("figure", element["id"], element, f"<p>{said}</p>")
+        self.add("figure", element.attrs.pop("id"), element, f"<p>{said}</p>")
 
     def card(self, element):
         """A claim with the comparison on which its verdict hangs, for each data set. The others are told."""
@@ -185,7 +187,11 @@ class Deck:
         decided = {title: (own, [cards.deciding(of_data)]) for title, (own, of_data) in data_sets.items()}
         drawn = BeautifulSoup(cards.card(claim, verdict, decided), "html.parser").div
         told = [str(paragraph.extract()) for paragraph in drawn.find_all("p", recursive=False)]
-        rows = [f"{title}: {cards.relation(one)}, {one.in_words}" for title, (_, all) in data_sets.items() for one in all]
+        rows = [
+            f"{title}: {cards.relation(one)}, {one.in_words}"
+            for title, (_, of_data) in data_sets.items()
+            for one in of_data
+        ]
         self.add("card", element.parent["id"], drawn, *told, listed(map(html.escape, rows)))
 
     def verdicts(self, element):
@@ -221,4 +227,8 @@ def as_note(element):
 
 
 if __name__ == "__main__":
-    make(Path(sys.argv[1]))
+    built = Path(sys.argv[1])
+    if not any(built.glob(CHAPTERS)):
+        print(f"There is no chapter in {built}: build the site first, with `make book`.", file=sys.stderr)
+        sys.exit(2)
+    make(built)

@@ -16,9 +16,10 @@
     if (!target.closest(".coursekit-widget, a, [tabindex]") || PAGES.includes(key)) return false;
     return target.matches("button, a, summary") ? PRESS.includes(key) : true;
   };
-  // reveal.js itself leaves all keys to an input that has the focus.
+  // reveal.js itself leaves all keys to an input that has the focus, and knows the question mark by its American key.
   document.addEventListener("keydown", ({ key }) => {
     if ([...PAGES, "Escape"].includes(key)) document.activeElement.blur();
+    if (key === "?") Reveal.toggleHelp();
   }, { capture: true });
   document.querySelectorAll(".coursekit-widget").forEach((widget) => widget.setAttribute("data-prevent-swipe", ""));
 
@@ -26,7 +27,7 @@
     width: 1280, height: 720, margin: 0, maxScale: 4, center: false, controls: false, display: "flex",
     transition: "none", viewDistance: 1000, // nothing moves, and every slide is there
     hash: true, navigationMode: "linear", slideNumber: "c/t", pdfSeparateFragments: false, pdfMaxPagesPerSlide: 1,
-    keyboardCondition: (event) => !isOfWidget(event),
+    keyboardCondition: (event) => event.key !== "?" && !isOfWidget(event),
     plugins: [RevealNotes],
   });
   Reveal.addKeyBinding({ keyCode: 68, key: "D", description: "Light or dark" }, () => {
