@@ -14,7 +14,7 @@ JOBS := 3
 CELL_TIMEOUT := 600
 STAGES = $(BIN)/python tools/stages.py --jobs $(JOBS) --cell-timeout $(CELL_TIMEOUT)
 
-.PHONY: help book serve needs test check lint unit replay colab portable gpu notebooks exercises bench repository requirements clean
+.PHONY: help book serve slides needs test check lint unit replay colab portable gpu notebooks exercises bench repository requirements clean
 
 help:  ## list the commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -24,6 +24,9 @@ book: $(ENV)  ## build the site from the committed outputs
 
 serve: book  ## build the site and serve it on http://localhost:8000
 	@$(BIN)/python -m http.server 8000 --bind 127.0.0.1 --directory $(BUILD)/_build/html
+
+slides: book  ## build the site, and list its slides, a deck for each chapter
+	@ls $(BUILD)/_build/html/slides/*.html
 
 # What is missing beside Python is said before the environment is made.
 needs:

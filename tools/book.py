@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import search_index
+import slides
 from jupyter_book.sphinx import build_sphinx
 
 ROOT = Path(__file__).parents[1]
@@ -35,6 +36,7 @@ def build(folder):
         shutil.rmtree(folder / "_build" / ".doctrees", ignore_errors=True)
         sys.exit("The site was not built; the lines above say why.")
     search_index.index(output)
+    slides.make(output)
     return output / "index.html"
 
 
