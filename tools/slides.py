@@ -95,7 +95,7 @@ def parts(parent):
                 yield next(kind for selector, kind in EXHIBITS.items() if exhibit.css.match(selector)), exhibit
         elif "math" in classes:
             yield "formula", element
-        elif element.name == "section" or "waits" in classes:
+        elif element.name == "section" or "container" in classes:
             yield from parts(element)
         elif element.css.match(PROSE):
             yield "prose", element
