@@ -9,7 +9,6 @@ import repository_address
 import weight
 from axe_core_python.sync_playwright import Axe
 from bs4 import BeautifulSoup
-from conftest import ROOT
 from PIL import Image
 
 from coursekit import claims
