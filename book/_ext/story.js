@@ -147,6 +147,13 @@
     score();
     showTarget();
   };
+  // On a phone a drawing is wider than the screen; the theme lets the keyboard scroll all else that is.
+  const reach = () => document.querySelectorAll(".cell_output figure > div").forEach((frame) => {
+    if (matchMedia("(max-width: 600px)").matches && frame.scrollWidth > frame.clientWidth) frame.tabIndex = 0;
+    else frame.removeAttribute("tabindex");
+  });
+  window.addEventListener("resize", reach);
+
   // Of steps, the picture of the one that is in the middle of the screen is shown.
   root.toggleAttribute("data-steps", true);
   const follow = () => {
@@ -160,6 +167,7 @@
 
   document.addEventListener("DOMContentLoaded", () => {
     wire();
+    reach();
     follow();
   });
 
