@@ -76,6 +76,7 @@ def test_a_note_takes_what_is_in_it_along():
 
 def test_notes_stand_beside_the_text_and_cover_nothing(visit):
     page = visit("01-transfer-learning")
+    page.add_style_tag(content=".bd-article section { content-visibility: visible !important }")  # all of it
     page.evaluate("document.querySelectorAll('.waits-bar button').forEach((button) => button.click())")
     notes = page.locator(".margin-note:visible")
     assert notes.count() > 10

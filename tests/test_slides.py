@@ -171,6 +171,7 @@ def test_it_is_accessible(open_deck, theme):
 
 def test_on_paper_a_slide_is_a_page(open_deck):
     page = open_deck(query="?print-pdf", color_scheme="dark")
+    page.wait_for_function("Reveal.isReady() && document.querySelector('.pdf-page')")
     number = page.locator(".pdf-page").count()
     printed = page.pdf(prefer_css_page_size=True)
     assert len(re.findall(rb"/Type /Page\b", printed)) == number > 30

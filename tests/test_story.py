@@ -31,7 +31,7 @@ def visit(site, browser):
 
 
 def waiting(page):
-    return page.locator(f".waits-{KEY}")
+    return page.locator(f".waits.waits-{KEY}")
 
 
 def guess(page, number):

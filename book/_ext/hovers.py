@@ -45,7 +45,7 @@ def link(app, doctree, docname):
     for reference in list(doctree.findall(nodes.reference)):
         if says := known.get(target(reference)):
             reference.replace_self(Hover("", "", *reference.children, **reference.attributes, says=says))
-    if docname != GLOSSARY:
+    if terms and docname != GLOSSARY:
         link_words(doctree, terms, app.builder.get_relative_uri(docname, GLOSSARY))
 
 
@@ -69,6 +69,8 @@ def papers(citations):
 
 def glossary(environment):
     """The words of the glossary: each with the id of its place there, and what it says."""
+    if GLOSSARY not in environment.all_docs:  # a fork may have none
+        return {}
     items = environment.get_doctree(GLOSSARY).findall(nodes.definition_list_item)
     return {
         item[0].astext(): (item[0]["ids"][0], textwrap.shorten(item[-1].astext(), LONGEST, placeholder=" …"))
