@@ -14,7 +14,7 @@ JOBS := 3
 CELL_TIMEOUT := 600
 STAGES = $(BIN)/python tools/stages.py --jobs $(JOBS) --cell-timeout $(CELL_TIMEOUT)
 
-.PHONY: help book serve slides needs test check lint unit replay colab portable gpu notebooks exercises bench repository requirements clean
+.PHONY: help book serve slides pdf needs test check lint unit replay colab portable gpu notebooks exercises bench repository requirements clean
 
 help:  ## list the commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -27,6 +27,9 @@ serve: book  ## build the site and serve it on http://localhost:8000
 
 slides: book  ## build the site, and list its slides, a deck for each chapter
 	@ls $(BUILD)/_build/html/slides/*.html
+
+pdf: book  ## print the course as one PDF, with Chromium
+	@$(BIN)/python tools/pdf.py $(BUILD)/_build/html $(BUILD)/_build/course.pdf
 
 # What is missing beside Python is said before the environment is made.
 needs:
