@@ -147,9 +147,9 @@
     score();
     showTarget();
   };
-  // On a phone a drawing is wider than the screen; the theme lets the keyboard scroll all else that is.
-  const reach = () => document.querySelectorAll(".cell_output figure > div").forEach((frame) => {
-    if (matchMedia("(max-width: 600px)").matches && frame.scrollWidth > frame.clientWidth) frame.tabIndex = 0;
+  // On a phone drawings and formulas are wider than the screen; the theme lets the keyboard scroll all else that is.
+  const reach = () => document.querySelectorAll(".cell_output figure > div, div.math").forEach((frame) => {
+    if (matchMedia("(max-width: 600px)").matches) frame.tabIndex = 0;
     else frame.removeAttribute("tabindex");
   });
   window.addEventListener("resize", reach);
