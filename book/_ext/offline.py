@@ -21,7 +21,6 @@ MATHJAX_USED = (
     "output/chtml/fonts/tex.js",
     "output/chtml/fonts/woff-v2",
     "a11y/assistive-mml.js",
-    "ui/lazy.js",
 )
 LOADER = Path(__file__).with_name("widgets.js")
 SHOWN = re.compile(r'class="coursekit-widget" data-widget="(\w+)"')
