@@ -76,7 +76,6 @@ def test_a_note_takes_what_is_in_it_along():
 
 def test_notes_stand_beside_the_text_and_cover_nothing(visit):
     page = visit("01-transfer-learning")
-    page.add_style_tag(content=".bd-article section { content-visibility: visible !important }")  # all of it
     page.evaluate("document.querySelectorAll('.waits-bar button').forEach((button) => button.click())")
     notes = page.locator(".margin-note:visible")
     assert notes.count() > 10
@@ -141,6 +140,11 @@ def test_a_word_of_the_glossary_is_a_link_once_in_a_page(site):
     assert len(words) >= 8 and len(words) == len(set(words))
     glossary = (site.html / "glossary.html").read_text("utf-8")
     assert all(f'id="{word}"' in glossary for word in words)
+
+
+def test_a_link_that_is_written_as_html_has_no_link_in_it(site):
+    html = (site.html / "instructors.html").read_text("utf-8")
+    assert '<a href="slides/01-transfer-learning.html">transfer learning</a>' in html
 
 
 def test_ordinary_words_are_words_of_the_glossary():

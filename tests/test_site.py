@@ -58,7 +58,6 @@ def visit(request, name, site, browser):
     )
     page.on("request", lambda request: wrong.append(f"external: {request.url}") if is_external(request.url) else None)
     page.goto(f"{site.url}/{name}.html", wait_until="networkidle")
-    page.add_style_tag(content=".bd-article section { content-visibility: visible !important }")  # all of it
     yield SimpleNamespace(page=page, theme=request.param, wrong=wrong)
     page.close()
 
@@ -75,9 +74,6 @@ def test_maths_is_drawn(visit):
     if visit.page.locator(".math").count():
         visit.page.wait_for_function("window.MathJax?.startup?.promise")
         visit.page.evaluate("MathJax.startup.promise")
-        visit.page.evaluate("dispatchEvent(new Event('beforeprint'))")  # on paper, all formulas are near
-        expect(visit.page.locator("mjx-lazy")).to_have_count(0)
-        visit.page.evaluate("dispatchEvent(new Event('afterprint'))")
     assert visit.page.locator(".math:not(:has(mjx-container))").count() == 0
     assert visit.page.locator("mjx-merror, [data-mjx-error]").count() == 0
 
@@ -349,7 +345,7 @@ def test_the_search_finds_sections_and_chapters_first(at_search):
     found = at_search.locator("#pst-search-dialog .found")
     expect(found.locator(".page").first).to_have_text("Normalization")
     names = found.locator(".page").all_inner_texts()
-    assert len(names) > 2, "or the test says nothing"
+    assert [name for name in names if name.startswith("Exercise")], "or the test says nothing"
     expect(found.locator("ul a").first).to_have_text("Batch norm and the gradient")
     assert "Code" not in found.inner_text() and "\\(" not in found.inner_text()
     at_search.keyboard.press("Enter")

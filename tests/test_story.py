@@ -137,7 +137,7 @@ def test_the_ledger_leads_into_what_waits_and_opens_it(visit, site):
     expect(card).to_be_in_viewport()
     expect(waiting(page)).to_be_visible()
     page.evaluate("location.hash = '#measured-transfer-layerwise-rates'")
-    expect(page.locator(".waits-transfer-layerwise-rates")).to_be_visible()
+    expect(page.locator(".waits.waits-transfer-layerwise-rates")).to_be_visible()
 
 
 def test_without_javascript_nothing_waits(visit):

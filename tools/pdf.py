@@ -67,7 +67,7 @@ def one_page(html):
     return template.render(
         course=course.read(),
         site=repository_address.site(),
-        assets=[str(asset).replace(slides.LAZY, "") for asset in first.select(ASSETS)],
+        assets=first.select(ASSETS),
         pages=[printed(name, (html / f"{name}.html").read_text("utf-8"), names) for name in names],
     )
 

@@ -42,7 +42,6 @@ MOST_LINES = 18  # of code, that fit a slide
 ANSWER = ' class="fragment custom right" data-fragment-index="0"'
 DRAWING, BARE = re.compile(r"<svg .*?</svg>", re.DOTALL), re.compile(r"<svg>(\d+)</svg>")
 USED = re.compile("mathjax|widgets", re.IGNORECASE)  # of a page's scripts
-LAZY = ', "ui/lazy"'  # of MathJax: a slide that comes has its formulas
 SENTENCES = re.compile(r"(?<=[.?!])\s+(?=[A-Z<\\])")
 
 
@@ -61,7 +60,7 @@ def make(site):
         lead_out(page, chapter.name)
         deck = Deck(page.select_one("article.bd-article"), stated, measured)
         course = page.select_one('meta[property="og:site_name"]')["content"]
-        scripts = [str(script).replace(LAZY, "") for script in page.select("script") if USED.search(str(script))]
+        scripts = [script for script in page.select("script") if USED.search(str(script))]
         text = template.render(vars(deck), course=course, chapter=chapter.name, scripts=scripts)
         (decks / chapter.name).write_text(put_back(text), "utf-8")
 

@@ -6,12 +6,10 @@ font, and what is drawn in the color of text follows the theme.
 """
 
 import html
-import json
 import re
-from pathlib import Path
 
 from docutils import nodes
-from story import raw
+from story import raw, read_cells
 
 from coursekit import plots
 
@@ -33,7 +31,7 @@ def caption_figures(app, doctree):
     images = [(cell, image) for cell in cells for image in list(cell.findall(nodes.image))]
     if not images:
         return
-    read = json.loads(Path(app.env.doc2path(docname)).read_text("utf-8"))["cells"]
+    read = read_cells(app.env.doc2path(docname))
     for number, (cell, image) in enumerate(images, start=1):
         name = f"figure-{number}"
         says, _, means = image["alt"].partition(f" {plots.MEANS}")

@@ -3,7 +3,6 @@
 import base64
 import html
 import io
-import json
 from itertools import groupby
 from pathlib import Path
 from urllib.parse import quote
@@ -15,7 +14,7 @@ from docutils.parsers.rst import directives
 from figures import svg_of
 from PIL import Image
 from sphinx.util.docutils import SphinxDirective
-from story import minutes, progress, raw
+from story import minutes, progress, raw, read_cells
 
 from coursekit import claims, widgets
 
@@ -69,7 +68,7 @@ class Chapter(ledger.ClaimsDirective):
     def run(self):
         page, path = self.arguments[0], Path(self.env.srcdir, f"{self.arguments[0]}.ipynb")
         self.env.note_dependency(str(path))
-        cells = json.loads(path.read_text("utf-8"))["cells"]
+        cells = read_cells(str(path))
         number, title = int(page[:2]), "".join(cells[0]["source"]).partition("\n")[0].lstrip("# ")
         body = nodes.container("", classes=["chapter-text"])
         body += raw(f'<h3><a href="{page}.html">{number} · {html.escape(title)}</a></h3>')

@@ -6,6 +6,7 @@ The first time that a page uses a word of the glossary, the word leads there. A 
 
 import re
 import textwrap
+from functools import cache
 from pathlib import Path
 
 from docutils import nodes
@@ -40,13 +41,19 @@ def depart_hover(self, node):
 
 def link(app, doctree, docname):
     """Let the words and links of a page say what they lead to."""
-    terms = glossary(app.env)
-    known = {identifier: says for identifier, says in terms.values()} | papers(app.env.get_domain("cite").citations)
+    terms, known = sayings(app.env)
     for reference in list(doctree.findall(nodes.reference)):
         if says := known.get(target(reference)):
             reference.replace_self(Hover("", "", *reference.children, **reference.attributes, says=says))
     if terms and docname != GLOSSARY:
         link_words(doctree, terms, app.builder.get_relative_uri(docname, GLOSSARY))
+
+
+@cache
+def sayings(environment):
+    """The words of the glossary; and what is said of each place there and of each paper, by what `target` returns."""
+    terms = glossary(environment)
+    return terms, dict(terms.values()) | papers(environment.get_domain("cite").citations)
 
 
 def target(reference):
@@ -90,10 +97,13 @@ def link_words(doctree, terms, address):
 
 
 def is_prose(text):
+    """Whether a text is in no link, code or the like; a link may also be written as HTML, around it."""
+    siblings = text.parent.children[: text.parent.index(text)]
+    written = "".join(node.astext() for node in siblings if isinstance(node, nodes.raw))
     parent = text.parent
     while parent is not None and not isinstance(parent, OTHERS):
         parent = parent.parent
-    return parent is None
+    return parent is None and written.count("<a ") == written.count("</a>")
 
 
 def link_words_of(text, word, left, address):

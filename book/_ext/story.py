@@ -10,6 +10,7 @@ import ast
 import json
 import math
 import re
+from functools import cache
 from pathlib import Path
 
 import ledger
@@ -58,12 +59,18 @@ def arrange(app, doctree):
         fold(cell)
     waiting = [key for section in list(doctree.findall(nodes.section)) for key in let_wait(section)]
     title = next(iter(doctree.findall(nodes.title)))
-    read = json.loads(Path(app.env.doc2path(app.env.docname)).read_text("utf-8"))["cells"]
+    read = read_cells(app.env.doc2path(app.env.docname))
     switches = SWITCHES.format(minutes=minutes(read), progress=progress(read))
     title.parent.insert(1, raw(switches + style(waiting)))
     for cell in cells:
         if ledger.ASKS_FOR_VERDICTS.match(source_of(cell)):
             cell.parent.insert(cell.parent.index(cell) + 1, raw(GUESSES))
+
+
+@cache
+def read_cells(path):
+    """The cells of a notebook, as its file has them."""
+    return json.loads(Path(path).read_text("utf-8"))["cells"]
 
 
 def minutes(cells):

@@ -2,8 +2,8 @@
 // what it searches. From the disk, and without that index, the page of the search shows what the theme finds.
 {
   const MOST_PAGES = 10, MOST_SECTIONS = 3;
-  // A chapter says what a word means, an exercise asks.
-  const WEIGHTS = [[/^\d/, 3], [/^exercises\//, 0.5]];
+  // A chapter says what a word means, an exercise asks, and titles of papers name it.
+  const WEIGHTS = [[/^\d/, 3], [/^(exercises\/|references)/, 0.5]];
   const NO_INDEX = "The list of sections is not here, as on a page opened from the disk: ";
 
   const address = (path) => new URL(document.documentElement.dataset.content_root + path, document.baseURI).href;
