@@ -2,16 +2,22 @@
 
 import math
 import os
+import tempfile
 
 import numpy as np
 
 # Numbers that take longer to draw than to compile for.
 LONGEST = 2**20
 
+# What was compiled once is read the next time, by another network of the same shapes and by processes that tests start.
+COMPILED = tempfile.TemporaryDirectory(prefix="compiled-", ignore_cleanup_errors=True)
+
 
 def begin():
     # Here and in processes that tests start. What XLA optimizes is not what is tested.
     os.environ["JAX_DISABLE_MOST_OPTIMIZATIONS"] = "1"
+    os.environ["JAX_COMPILATION_CACHE_DIR"] = COMPILED.name
+    os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
     import jax
 
     for name in ("uniform", "normal", "truncated_normal"):

@@ -23,7 +23,10 @@ from weight import serve
 ROOT = Path(__file__).parents[1]
 
 # What takes long begins first, so that short files are left for whichever worker has nothing else to do in the end.
-LONG = ("02-normalization.ipynb", "03-gans.ipynb", "test_grading.py", "test_grading_class.py", "test_replay_catches.py")
+LONG = (
+    *("02-normalization.ipynb", "03-gans.ipynb"),
+    *("test_grading.py", "test_grading_class.py", "test_replay_catches.py", "test_site.py", "test_transfer.py"),
+)
 
 BACKEND = os.environ.get("KERAS_BACKEND", "tensorflow")
 # For tests of what a network is made of, which Keras keeps the same on every backend, and JAX compiles for long.
