@@ -71,11 +71,9 @@ def test_it_loads_without_a_complaint(visit):
 
 
 def test_maths_is_drawn(visit):
-    if visit.page.locator(".math").count():
-        visit.page.wait_for_function("window.MathJax?.startup?.promise")
-        visit.page.evaluate("MathJax.startup.promise")
-    assert visit.page.locator(".math:not(:has(mjx-container))").count() == 0
-    assert visit.page.locator("mjx-merror, [data-mjx-error]").count() == 0
+    assert visit.page.locator(".math:not(:has(math))").count() == 0
+    loaded = visit.page.evaluate("async () => [...await document.fonts.ready].map((font) => font.family + font.status)")
+    assert any("STIX" in font and "unloaded" not in font for font in loaded) == (visit.page.locator("math").count() > 0)
 
 
 def test_it_is_accessible(visit):
@@ -120,10 +118,19 @@ def test_its_images_keep_their_place_and_wait_for_the_reader(site, name):
     assert late == [(None, None), *[("lazy", "async")] * len(images)][: len(images)]
 
 
-def test_it_loads_mathjax_only_for_maths(site, name):
+def test_it_loads_what_maths_needs_only_for_maths(site, name):
     page = read(site, name)
-    loaded = [script for script in page.select("script[src]") if "mathjax" in script["src"]]
-    assert len(loaded) == bool(page.select(".math"))
+    assert len(page.select('link[href*="maths.css"]')) == bool(page.select(".math"))
+
+
+def test_its_formulas_are_drawn_in_their_font(site, name):
+    page = read(site, name)
+    for annotation in page.select("math annotation"):
+        annotation.decompose()
+    shown = {letter for formula in page.select("math") for letter in formula.get_text()}
+    assert "\\" not in shown
+    characters = TTFont(site.html / "_static" / "maths.woff").getBestCmap()
+    assert {letter for letter in shown if ord(letter) not in characters and not letter.isspace()} == set()
 
 
 def test_it_has_the_icons_that_it_shows(site, name):
@@ -252,7 +259,7 @@ def test_a_page_opened_from_the_disk_draws_maths_and_widgets(site, browser):
     page.goto((site.html / "01-transfer-learning.html").as_uri())
     expect(page.get_by_role("group", name="Predict, then run").first).to_be_visible()
     expect(page.get_by_role("slider", name="Frozen layers")).to_be_visible()
-    expect(page.locator(".math mjx-container").first).to_be_visible()
+    expect(page.locator(".math math").first).to_be_visible()
     page.close()
 
 

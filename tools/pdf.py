@@ -30,7 +30,7 @@ ARTICLE = re.compile(r"<article.*</article>", re.DOTALL)
 NAMES = re.compile(r'(\b(?:id|for|aria-labelledby)="|\bhref="#|url\(#)(?=[^"#)])')
 LINK = re.compile(r'\bhref="(?![a-z]+:|#)([^"#]*)(#[^"]*)?"')
 NOT_PRINTED = ".headerlink, .reading, .waits-bar, .guesses, .cite, script, style, details.hide"
-ASSETS = 'style, link[rel=stylesheet], script:-soup-contains("window.MathJax"), script[src*=mathjax]'
+ASSETS = "style, link[rel=stylesheet]"
 FOOTER = '<p style="width: 100%; font-size: 8pt; text-align: center"><span class="pageNumber"></span></p>'
 
 
@@ -43,7 +43,7 @@ def write(html, file):
             browser = playwright.chromium.launch(executable_path=needs.chromium(), args=needs.CHROMIUM_FLAGS)
             page = browser.new_page(color_scheme="light")
             page.goto(f"http://127.0.0.1:{server.server_port}/{NAME}", wait_until="networkidle", timeout=300_000)
-            page.evaluate("MathJax.startup.promise")
+            page.evaluate("document.fonts.ready.then(() => true)")
             page.pdf(
                 path=file,
                 prefer_css_page_size=True,

@@ -3,7 +3,6 @@
 Pagefind reads pages that are made for it: the prose of the articles, with the claims as sections of their own.
 """
 
-import re
 import subprocess
 import sys
 import tempfile
@@ -52,7 +51,7 @@ def prose(page):
     for element in article.select(NO_PROSE):
         element.decompose()
     for math in article.select("span.math"):
-        math.string = re.sub(r"\\(\(|\)|(?=[a-z]))", "", math.get_text())  # \(\gamma\): gamma
+        math.string = math.annotation.get_text().replace("\\", "")  # \gamma: gamma
     for heading in article.select("section[id] > :is(h1, h2, h3, h4)"):
         heading["id"] = heading.parent["id"]
         del heading.parent["id"]

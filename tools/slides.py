@@ -41,7 +41,7 @@ TAKE_AWAY = "what-to-take-away"
 MOST_LINES = 18  # of code, that fit a slide
 ANSWER = ' class="fragment custom right" data-fragment-index="0"'
 DRAWING, BARE = re.compile(r"<svg .*?</svg>", re.DOTALL), re.compile(r"<svg>(\d+)</svg>")
-USED = re.compile("mathjax|widgets", re.IGNORECASE)  # of a page's scripts
+USED = re.compile("widgets")  # of a page's scripts
 SENTENCES = re.compile(r"(?<=[.?!])\s+(?=[A-Z<\\])")
 
 
@@ -222,7 +222,7 @@ def as_note(element):
     """Prose for the speaker's window, which draws no maths."""
     element = copy.copy(element)
     for math in element.select(".math"):
-        math.replace_with(re.sub(r"\\[()]", "", math.get_text()))
+        math.replace_with(math.annotation.get_text())
     return str(element)
 
 

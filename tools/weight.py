@@ -20,8 +20,6 @@ OBSERVE = """window.shifts = 0;
 new PerformanceObserver((list) => list.getEntries().forEach((entry) => { window.shifts += entry.value; })).observe(
   { type: "layout-shift", buffered: true });"""
 DRAWN = """async () => {
-  const late = new Promise((done) => setTimeout(done, 20_000));
-  await Promise.race([window.MathJax?.startup?.promise, late]);
   await document.fonts.ready;
   await new Promise((done) => setTimeout(done, 500));  // what the last script has drawn
 }"""

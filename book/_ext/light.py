@@ -23,8 +23,7 @@ USED_BY = {
     "copybutton": "highlight",
     "design-tabs": "sd-",
     "mystnb": 'class="cell',
-    "MathJax": 'class="math',
-    "mathjax": 'class="math',
+    "maths.css": "<math",
     "sphinx-design": "sd-",
     "widgets.": "coursekit-widget",
 }

@@ -1,33 +1,17 @@
-"""Everything a page loads comes from the site itself, which may also be a folder on a disk: MathJax and the widgets."""
+"""Everything a page loads comes from the site itself, which may also be a folder on a disk: the widgets, too."""
 
 import json
 import re
 import shutil
-from importlib.util import find_spec
 from pathlib import Path
-
-from sphinx.util.fileutil import copy_asset
 
 from coursekit.widgets import base
 
-# The package brings every MathJax component, 24 MB; pages use the TeX reader, its extensions and the web fonts.
-MATHJAX = Path(find_spec("sphinx-mathjax-offline").origin).parent / "static" / "mathjax"
-MATHJAX_USED = (
-    "startup.js",
-    "core.js",
-    "input/tex.js",
-    "input/tex/extensions",
-    "output/chtml.js",
-    "output/chtml/fonts/tex.js",
-    "output/chtml/fonts/woff-v2",
-    "a11y/assistive-mml.js",
-)
 LOADER = Path(__file__).with_name("widgets.js")
 SHOWN = re.compile(r'class="coursekit-widget" data-widget="(\w+)"')
 
 
 def configure(app, config):
-    config.mathjax_path = "mathjax/startup.js"
     config.html_js_files = [("widgets.js", {"defer": "defer"}), ("search.js", {"defer": "defer"})]
 
 
@@ -59,17 +43,8 @@ def add_widgets(app, pagename, templatename, context, doctree):
         app.add_js_file(f"widgets/{name}.js", defer="defer")
 
 
-def copy_mathjax(app, error):
-    if error is None:
-        for used in MATHJAX_USED:
-            target = Path(app.outdir) / "_static" / "mathjax" / used
-            source = MATHJAX / used
-            copy_asset(source, target if source.is_dir() else target.parent)
-
-
 def setup(app):
     app.connect("config-inited", configure)
     app.connect("builder-inited", write_widgets)
     app.connect("html-page-context", add_widgets)
-    app.connect("build-finished", copy_mathjax)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
