@@ -4,6 +4,7 @@ No script has to come, read and measure them, and a screen reader reads them as 
 annotation, for the search and for who copies it. The font is STIX Two Math, cut down to what the pages show.
 """
 
+import html
 import io
 import re
 from importlib.resources import files
@@ -71,7 +72,8 @@ def write_font(app, error):
     if error:
         return
     pages = [page.read_text("utf-8") for page in Path(app.outdir).rglob("*.html")]
-    shown = {ord(letter) for page in pages for formula in FORMULA.findall(page) for letter in TAG.sub("", formula)}
+    formulas = (html.unescape(TAG.sub("", formula)) for page in pages for formula in FORMULA.findall(page))
+    shown = {ord(letter) for formula in formulas for letter in formula}
     (Path(app.outdir) / "_static" / "maths.woff").write_bytes(font(shown | DRAWN))
 
 
@@ -89,6 +91,5 @@ def font(codes):
 
 def setup(app):
     app.add_html_math_renderer("mathml", (visit_math, None), (visit_math_block, None))
-    app.add_css_file("maths.css")
     app.connect("build-finished", write_font)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
