@@ -125,15 +125,21 @@ def applicable(selectors, declarations, known):
 
 def font_face(face, codes):
     """A rule for a font, with the font of some characters in place of the address of all."""
-    font = subset.load_font(THEME / "vendor" / "fontawesome" / "webfonts" / f"{face[1]}.ttf", subset.Options())
+    font = cut_font(THEME / "vendor" / "fontawesome" / "webfonts" / f"{face[1]}.ttf", codes)
+    data = base64.b64encode(font).decode()
+    return re.sub(r"src:[^;}]*", f'src:url(data:font/woff;base64,{data}) format("woff")', face[0])
+
+
+def cut_font(file, codes):
+    """The bytes of a font with some characters, their other forms and what it knows of laying them out, as WOFF."""
+    font = subset.load_font(file, subset.Options())
     cutter = subset.Subsetter()
     cutter.populate(unicodes=codes)
     cutter.subset(font)
     font.flavor = "woff"
-    file = io.BytesIO()
-    font.save(file)
-    data = base64.b64encode(file.getvalue()).decode()
-    return re.sub(r"src:[^;}]*", f'src:url(data:font/woff;base64,{data}) format("woff")', face[0])
+    cut = io.BytesIO()
+    font.save(cut)
+    return cut.getvalue()
 
 
 def setup(app):

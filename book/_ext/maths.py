@@ -5,14 +5,13 @@ annotation, for the search and for who copies it. The font is STIX Two Math, cut
 """
 
 import html
-import io
 import re
 from importlib.resources import files
 from pathlib import Path
 from xml.etree import ElementTree
 
+import light
 from docutils import nodes
-from fontTools import subset
 from latex2mathml.converter import convert
 from sphinx.util import logging
 from sphinx.util.math import get_node_equation_number
@@ -74,19 +73,7 @@ def write_font(app, error):
     pages = [page.read_text("utf-8") for page in Path(app.outdir).rglob("*.html")]
     formulas = (html.unescape(TAG.sub("", formula)) for page in pages for formula in FORMULA.findall(page))
     shown = {ord(letter) for formula in formulas for letter in formula}
-    (Path(app.outdir) / "_static" / "maths.woff").write_bytes(font(shown | DRAWN))
-
-
-def font(codes):
-    """STIX Two Math with some characters, their larger forms and what the font knows of laying out."""
-    cut = subset.load_font(io.BytesIO(FONT.read_bytes()), subset.Options())
-    cutter = subset.Subsetter()
-    cutter.populate(unicodes=codes)
-    cutter.subset(cut)
-    cut.flavor = "woff"
-    file = io.BytesIO()
-    cut.save(file)
-    return file.getvalue()
+    (Path(app.outdir) / "_static" / "maths.woff").write_bytes(light.cut_font(FONT, shown | DRAWN))
 
 
 def setup(app):
