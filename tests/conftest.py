@@ -106,6 +106,14 @@ def policy():
     keras.config.set_dtype_policy(before)
 
 
+def draw_widgets(page):
+    """Go to each widget of a page, since it is drawn when the reader comes near, and back to the top."""
+    for widget in page.locator(".coursekit-widget[data-widget]").all():
+        widget.scroll_into_view_if_needed()
+        widget.locator("[class^=ck-]").first.wait_for()
+    page.evaluate("scrollTo(0, 0)")
+
+
 @pytest.fixture(scope="session")
 def site(tmp_path_factory):
     """The site, built from scratch as `make book` builds it: `.html` is its folder, `.url` its address."""

@@ -76,6 +76,7 @@ def test_the_readers_progress_is_counted_by_chapter(page, site):
     expect(progress).to_have_text([""] * len(CHAPTERS))
     page.goto(f"{site.url}/{CHAPTERS[1].stem}.html")
     quiz = page.locator('.coursekit-widget[data-widget="quiz"]').first
+    quiz.scroll_into_view_if_needed()
     quiz.get_by_role("radio").first.check()
     quiz.get_by_role("button", name="Check").click()
     page.goto(f"{site.url}/index.html")
@@ -85,6 +86,7 @@ def test_the_readers_progress_is_counted_by_chapter(page, site):
 
 def test_a_gan_learns_in_the_page(page):
     gan = page.locator('.coursekit-widget[data-widget="gan_playground"]')
+    gan.scroll_into_view_if_needed()
     expect(gan).to_contain_text("Nothing has been trained")
     gan.get_by_role("button", name="Run").click()
     expect(gan).not_to_contain_text("Nothing has been trained")

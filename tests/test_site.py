@@ -9,8 +9,10 @@ import sys
 from types import SimpleNamespace
 from urllib.parse import unquote, urlsplit
 
+import accessible
 import course
 import ledger
+import light
 import nbformat
 import notebooks
 import pytest
@@ -21,10 +23,11 @@ import weight
 import yaml
 from axe_core_python.sync_playwright import Axe
 from bs4 import BeautifulSoup
-from conftest import ROOT
+from conftest import ROOT, draw_widgets
 from fontTools.ttLib import TTFont
 from PIL import Image
 from playwright.sync_api import expect
+from sphinx.errors import ExtensionError
 
 from coursekit import cards, claims, plots, records
 
@@ -58,6 +61,7 @@ def visit(request, name, site, browser):
     )
     page.on("request", lambda request: wrong.append(f"external: {request.url}") if is_external(request.url) else None)
     page.goto(f"{site.url}/{name}.html", wait_until="networkidle")
+    draw_widgets(page)
     yield SimpleNamespace(page=page, theme=request.param, wrong=wrong)
     page.close()
 
@@ -88,7 +92,8 @@ def test_it_fits_a_phone(visit):
     visit.page.set_viewport_size(PHONE)
     width = visit.page.evaluate("document.documentElement.scrollWidth")
     rules = {"runOnly": ["scrollable-region-focusable"], "resultTypes": ["violations"]}
-    visit.page.wait_for_function(  # the theme looks after resizing
+    visit.page.evaluate("document.querySelectorAll('details').forEach((folded) => { folded.open = true; })")
+    visit.page.wait_for_function(  # the browser tells of new sizes with the next frame
         "[...document.querySelectorAll('pre')].every((pre) => pre.tabIndex === 0 || pre.scrollWidth <= pre.clientWidth)"
     )
     violations = Axe().run(visit.page, options=rules)["violations"]
@@ -258,10 +263,42 @@ def test_a_chapter_leads_on_to_its_exercise(site, chapter):
 def test_a_page_opened_from_the_disk_draws_maths_and_widgets(site, browser):
     page = browser.new_page()
     page.goto((site.html / "01-transfer-learning.html").as_uri())
+    draw_widgets(page)
     expect(page.get_by_role("group", name="Predict, then run").first).to_be_visible()
     expect(page.get_by_role("slider", name="Frozen layers")).to_be_visible()
     expect(page.locator(".math math").first).to_be_visible()
     page.close()
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_code_that_is_not_marked_has_the_color_that_its_mark_would_give(site, theme):
+    style = (site.html / "_static" / "pygments.css").read_text("utf-8")
+    rules = dict(re.findall(rf'\[data-theme="{theme}"\] \.highlight ?(\S*) {{[^}}]*?\bcolor: (\S+) ', style))
+    unmarked = re.search(r"\(\?:([\w|]+)\)", light.PLAIN_CODE.pattern)[1].split("|")
+    assert {rules[f".{name}"] for name in unmarked} == {rules[""]}
+    assert not light.PLAIN_CODE.search((site.html / f"{CHAPTERS[0].stem}.html").read_text("utf-8"))
+
+
+def test_a_widget_is_drawn_when_the_reader_comes_near(site, browser):
+    page = browser.new_page(viewport=PHONE)
+    page.goto(f"{site.url}/{CHAPTERS[0].stem}.html")
+    first, last = (page.locator(".coursekit-widget[data-widget]").nth(number) for number in (0, -1))
+    expect(first.locator("[class^=ck-]").first).to_be_visible()
+    expect(last.locator("[class^=ck-]")).to_have_count(0)
+    last.scroll_into_view_if_needed()
+    expect(last.locator("[class^=ck-]").first).to_be_visible()
+    page.close()
+
+
+@pytest.mark.parametrize("marking", ["", "x.forEach((e=>{e.tabIndex=e.scrollWidth>e.clientWidth?0:-1}));" * 2])
+def test_a_theme_that_marks_boxes_otherwise_fails_the_build(tmp_path, marking):
+    script = tmp_path / "_static" / accessible.THEMES
+    script.parent.mkdir(parents=True)
+    script.write_text(marking)
+    app = SimpleNamespace(builder=SimpleNamespace(name="html"), outdir=tmp_path)
+    with pytest.raises(ExtensionError, match=f"in {marking.count('forEach')} places instead of one"):
+        accessible.leave_boxes(app, None)
+    assert script.read_text() == marking
 
 
 def test_a_fork_points_at_itself(monkeypatch):

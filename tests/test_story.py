@@ -36,6 +36,7 @@ def waiting(page):
 
 def guess(page, number):
     quiz = page.locator(f'[id="question-{KEY}"]')
+    quiz.scroll_into_view_if_needed()
     quiz.get_by_role("radio").nth(number).check()
     quiz.get_by_role("button", name="Check").click()
 
@@ -57,7 +58,8 @@ def test_what_is_folded_and_what_waits_is_accessible(visit, theme):
     guess(page, 0)
     expect(page.locator(".guesses")).to_be_visible()
     page.wait_for_function(
-        "[...document.querySelectorAll('pre')].every((pre) => pre.tabIndex === 0 || pre.scrollWidth <= pre.clientWidth)"
+        "[...document.querySelectorAll('pre')].every((pre) => !pre.checkVisibility() || pre.tabIndex === 0"
+        " || pre.scrollWidth <= pre.clientWidth)"
     )
     violations = Axe().run(page, options={"resultTypes": ["violations"]})["violations"]
     assert [(rule["id"], node["html"]) for rule in violations for node in rule["nodes"]] == []

@@ -52,7 +52,8 @@ def svg_of(cell, name, spoken):
     source = "".join(found[0])
     width, height = SIZE.search(source).groups()
     label = f'role="img" aria-label="{html.escape(spoken)}"' if spoken else 'aria-hidden="true"'
-    opening = f'<svg class="drawn" viewBox="0 0 {width} {height}" style="width: {width}pt" {label}>'
+    size = f"width: {width}pt; aspect-ratio: {width} / {height}"
+    opening = f'<svg class="drawn" viewBox="0 0 {width} {height}" style="{size}" {label}>'
     drawn = SIZE.sub(opening, NOT_FOR_A_PAGE.sub("", source[source.index("<svg") :]), count=1)
     # Each figure its own names: a page must not have one twice.
     named = NAMES.sub(rf"\g<1>{name}-", FONT.sub("", drawn))

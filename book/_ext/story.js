@@ -24,8 +24,6 @@
     root.dataset.guessed = known().filter((name) => name.startsWith(GUESS)).map((name) => name.slice(GUESS.length)).join(" ");
   };
   mark();
-  // The theme looks after resizing which code is wider than its place, and lets the keyboard scroll it.
-  const opened = () => window.dispatchEvent(new Event("resize"));
 
   const element = (tag, attributes, ...children) => {
     const node = Object.assign(document.createElement(tag), attributes);
@@ -81,7 +79,6 @@
     mark();
     score();
     progress();
-    opened();
   };
   // Opens what waits for these questions.
   const show = (keys) => {
@@ -141,19 +138,11 @@
       press();
     });
     document.querySelectorAll("details.hide > summary").forEach((bar) => bar.removeAttribute("aria-label"));
-    bars.forEach((bar) => bar.addEventListener("toggle", opened));
     window.addEventListener("hashchange", showTarget);
     press();
     score();
     showTarget();
   };
-  // On a phone drawings and formulas are wider than the screen; the theme lets the keyboard scroll all else that is.
-  const reach = () => document.querySelectorAll(".cell_output figure > div, div.math").forEach((frame) => {
-    if (matchMedia("(max-width: 600px)").matches) frame.tabIndex = 0;
-    else frame.removeAttribute("tabindex");
-  });
-  window.addEventListener("resize", reach);
-
   // Of steps, the picture of the one that is in the middle of the screen is shown.
   root.toggleAttribute("data-steps", true);
   const follow = () => {
@@ -167,7 +156,6 @@
 
   document.addEventListener("DOMContentLoaded", () => {
     wire();
-    reach();
     follow();
   });
 

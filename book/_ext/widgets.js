@@ -1,7 +1,8 @@
 // Draws the course's widgets on a static page: no kernel, no request to another host. Each is a
 // <div class="coursekit-widget" data-widget="quiz" data-state='{…}'>; what the div holds before is for readers without
 // JavaScript. Scripts before this one have put into WIDGETS the modules of the page's widgets, which Jupyter runs too, as
-// text, because browsers load no module files for a page that was opened from the disk.
+// text, because browsers load no module files for a page that was opened from the disk. A widget is drawn when the reader
+// is a screen away from it.
 {
   // The part of anywidget's model that a module may use, over a plain object.
   const plainModel = (state) => {
@@ -25,5 +26,12 @@
     widget.render({ model, el });
   };
 
-  document.querySelectorAll(".coursekit-widget[data-widget]").forEach(draw);
+  const near = new IntersectionObserver((entries) => {
+    for (const { target, isIntersecting } of entries) {
+      if (!isIntersecting) continue;
+      near.unobserve(target);
+      draw(target);
+    }
+  }, { rootMargin: "100%" });
+  document.querySelectorAll(".coursekit-widget[data-widget]").forEach((el) => near.observe(el));
 }

@@ -196,14 +196,23 @@ const initial = (inputs, outputs, random) => (
   Float64Array.from({ length: inputs * outputs }, () => random.normal() * Math.sqrt(1 / inputs)));
 
 // Numbers that travel as text: base64 of IEEE half precision, which browsers do not all know yet.
-export const bytes = (text) => Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
+export function bytes(text) {
+  const letters = atob(text);
+  const numbers = new Uint8Array(letters.length);
+  for (let i = 0; i < letters.length; i += 1) numbers[i] = letters.charCodeAt(i);
+  return numbers;
+}
+const SCALES = Float64Array.from({ length: 32 }, (_, exponent) => 2 ** (Math.max(exponent, 1) - 15));
 export function halves(text) {
   const view = new DataView(bytes(text).buffer);
-  return Float64Array.from({ length: view.byteLength / 2 }, (_, i) => {
+  const numbers = new Float64Array(view.byteLength / 2);
+  for (let i = 0; i < numbers.length; i += 1) {
     const half = view.getUint16(2 * i, true);
-    const [sign, exponent, fraction] = [half >> 15 ? -1 : 1, (half >> 10) & 31, half & 1023];
-    return sign * (exponent ? 2 ** (exponent - 15) * (1 + fraction / 1024) : 2 ** -14 * (fraction / 1024));
-  });
+    const exponent = (half >> 10) & 31;
+    const size = SCALES[exponent] * ((half & 1023) / 1024 + (exponent ? 1 : 0));
+    numbers[i] = half >> 15 ? -size : size;
+  }
+  return numbers;
 }
 
 // The three products of a layer x w = y: x: (n x inputs), w: (inputs x outputs), y: (n x outputs), and dy as y.
