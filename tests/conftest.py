@@ -111,7 +111,7 @@ def draw_widgets(page):
     for widget in page.locator(".coursekit-widget[data-widget]").all():
         widget.scroll_into_view_if_needed()
         widget.locator("[class^=ck-]").first.wait_for()
-    page.evaluate("scrollTo(0, 0)")
+    page.evaluate("scrollTo({ top: 0, behavior: 'instant' })")
 
 
 @pytest.fixture(scope="session")

@@ -270,6 +270,12 @@ def test_halves_are_those_of_numpy(open_page):
     np.testing.assert_array_equal(np.signbit(said), np.signbit(some))
 
 
+# In each of which one picture of the strip is drawn.
+FRAMES = (
+    "(count) => new Promise((done) => { const next = () => (count-- ? requestAnimationFrame(next) : done()); next(); })"
+)
+
+
 def test_latent_explorer_by_keyboard(open_page):
     page = open_page(latent_explorer().html())
     picture = page.get_by_role("img", name="The generated picture")
@@ -287,16 +293,19 @@ def test_latent_explorer_by_keyboard(open_page):
         way.press(key)
     assert pixels() == start
     way.press("End")
+    page.evaluate(FRAMES, 10)
     assert pixels() == page.get_by_role("img", name="100 % of the way").evaluate("(canvas) => canvas.toDataURL()")
     strip = [page.get_by_role("img", name=f"{percent} % of the way") for percent in (17, 50, 100)]
     old = [picture.evaluate("(canvas) => canvas.toDataURL()") for picture in strip]
     page.get_by_role("button", name="New noise").press("Enter")
+    page.evaluate(FRAMES, 10)
     assert all(
         picture.evaluate("(canvas) => canvas.toDataURL()") != one for picture, one in zip(strip, old, strict=True)
     )
     first.press("Home")
     new = pixels()
     page.get_by_role("button", name="Keep as B").press("Enter")
+    page.evaluate(FRAMES, 10)
     assert new == page.get_by_role("img", name="100 % of the way").evaluate("(canvas) => canvas.toDataURL()")
 
 

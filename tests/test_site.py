@@ -279,15 +279,71 @@ def test_code_that_is_not_marked_has_the_color_that_its_mark_would_give(site, th
     assert not light.PLAIN_CODE.search((site.html / f"{CHAPTERS[0].stem}.html").read_text("utf-8"))
 
 
-def test_a_widget_is_drawn_when_the_reader_comes_near(site, browser):
-    page = browser.new_page(viewport=PHONE)
-    page.goto(f"{site.url}/{CHAPTERS[0].stem}.html")
-    first, last = (page.locator(".coursekit-widget[data-widget]").nth(number) for number in (0, -1))
-    expect(first.locator("[class^=ck-]").first).to_be_visible()
+MIDDLE = "where-it-went"
+PIECEMEAL = "document.documentElement.hasAttribute('data-piecemeal')"
+
+
+@pytest.fixture
+def opened(site, browser):
+    """Opens the first chapter at a place, and notes whether it begins to be laid out a section at a time."""
+    context = browser.new_context(viewport=WIDE)
+
+    def opened(at="", idle=True):
+        page = context.new_page()
+        page.add_init_script(f"document.addEventListener('DOMContentLoaded', () => {{ window.begun = {PIECEMEAL}; }})")
+        if not idle:
+            page.add_init_script("window.requestIdleCallback = () => {}")
+        page.goto(f"{site.url}/{CHAPTERS[0].stem}.html{at}", wait_until="networkidle")
+        return page
+
+    yield opened
+    context.close()
+
+
+def test_a_page_is_laid_out_a_section_at_a_time_and_in_the_end_as_it_would_be_at_once(opened):
+    heights, begun = {}, {}
+    for at in ("", f"#{MIDDLE}"):
+        page = opened(at)
+        page.wait_for_function(f"!{PIECEMEAL}")
+        draw_widgets(page)
+        begun[at], heights[at] = page.evaluate("[window.begun, document.documentElement.scrollHeight]")
+    assert list(begun.values()) == [True, False]
+    assert len(set(heights.values())) == 1 and heights[""] > 10 * WIDE["height"]
+
+
+@pytest.mark.parametrize("link", ["beside it", "on another page"])
+def test_a_page_opens_where_its_link_leads(opened, link):
+    page = opened(f"#{MIDDLE}" if link == "on another page" else "", idle=False)
+    if link == "beside it":
+        assert page.evaluate(PIECEMEAL)
+        page.locator(f".page-toc a[href='#{MIDDLE}']").click()
+    assert not page.evaluate(PIECEMEAL)
+    expect(page.locator(".coursekit-widget[data-widget]:not(:has([class^=ck-]))")).to_have_count(0)
+    page.wait_for_function(f"Math.abs(document.getElementById('{MIDDLE}').getBoundingClientRect().top) < 100")
+
+
+def test_a_widget_is_drawn_when_the_reader_comes_near(opened):
+    page = opened(idle=False)
+    last = page.locator(".coursekit-widget[data-widget]").last
+    expect(page.locator("[class^=ck-]").first).to_be_visible()
     expect(last.locator("[class^=ck-]")).to_have_count(0)
     last.scroll_into_view_if_needed()
     expect(last.locator("[class^=ck-]").first).to_be_visible()
-    page.close()
+
+
+def test_a_page_that_is_loaded_again_is_whole_at_once(opened):
+    page = opened()
+    page.reload()
+    assert not page.evaluate("window.begun")
+
+
+def test_a_long_state_comes_after_the_text(site):
+    page = read(site, CHAPTERS[2].stem)
+    files = [widget["data-state-in"] for widget in page.select(".coursekit-widget[data-state-in]")]
+    assert files and all((site.html / "_static" / name).stat().st_size > 50_000 for name in files)
+    loaded = [script["src"].partition("?")[0] for script in page.select("script[src]")]
+    assert all(loaded.index(f"_static/{name}") < loaded.index("_static/widgets.js") for name in files)
+    assert all(len(widget["data-state"]) < 50_000 for widget in page.select(".coursekit-widget[data-state]"))
 
 
 @pytest.mark.parametrize("marking", ["", "x.forEach((e=>{e.tabIndex=e.scrollWidth>e.clientWidth?0:-1}));" * 2])

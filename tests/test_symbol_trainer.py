@@ -125,12 +125,8 @@ def test_it_begins_with_an_example_and_then_rests(open_page):
     assert page.evaluate("window.frames_asked") == asked > 0
 
 
-# Near enough to be drawn, and not yet on the screen.
-BELOW = "<div style='height: 130vh'></div>"
-
-
 def test_it_waits_until_it_is_seen(open_page):
-    page = open_page(BELOW, SymbolTrainer().html())
+    page = open_page("<div style='height: 5000px'></div>", SymbolTrainer().html())
     page.evaluate("new Promise((done) => setTimeout(done, 300))")
     expect(page.get_by_role("status")).to_have_text("Training …")
     page.get_by_role("status").scroll_into_view_if_needed()
@@ -214,8 +210,7 @@ def test_what_is_drawn_is_erased_before_an_example_goes(trainer):
 
 @pytest.mark.parametrize("motion", ["reduce", "no-preference"])
 def test_who_wants_no_motion_sees_the_result(open_page, motion):
-    page = open_page(BELOW, SymbolTrainer().html(), reduced_motion=motion)
-    page.get_by_role("status").wait_for(state="attached")
+    page = open_page("<div style='height: 5000px'></div>", SymbolTrainer().html(), reduced_motion=motion)
     page.evaluate(
         "() => { window.said = []; const says = document.querySelector('[role=status]');"
         "new MutationObserver(() => window.said.push(says.textContent)).observe(says, { childList: true }); }"

@@ -6,6 +6,7 @@ machine. What the cells claim is compared with the committed outputs, as `make r
 """
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -20,9 +21,8 @@ import coursekit
 ROOT = notebooks.ROOT
 COLABS_PYTHON = "3.13"
 VERSIONS = ROOT / ".github" / "colab.txt"
-# An older Keras, as Colab has it, is what the first cell must replace; the last three run the notebooks.
-PACKAGES = ("tensorflow", "ipywidgets", "keras<3.15", "matplotlib", "pandas", "rich", "tqdm", "ipykernel")
-PACKAGES += ("pytest", "pytest-xdist", "nbval")
+# An older Keras, as Colab has it, is what the first cell must replace; the others run the notebooks.
+PACKAGES = ("tensorflow", "keras<3.15", "ipykernel", "pytest", "pytest-xdist", "nbval")
 
 
 def suitable_python(given):
@@ -38,13 +38,20 @@ def suitable_python(given):
     return given
 
 
+def own_packages():
+    """What the course depends on and its first cell does not install, since Colab has it."""
+    dependencies = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]["dependencies"]
+    names = [re.match(r"[\w-]+", dependency)[0] for dependency in dependencies]
+    return [name for name in names if name not in notebooks.BOOTSTRAP]
+
+
 def make_environment(folder, python):
     """Create an environment with Colab's versions; returns its Python."""
     # The Keras of that file is the one that the first cell brings.
     versions = [line for line in VERSIONS.read_text().splitlines() if not line.startswith(("#", "keras"))]
     subprocess.run([python, "-m", "venv", folder], check=True)
     uv = [sys.executable, "-m", "uv", "pip", "install", "--quiet", "--compile-bytecode", "--python", folder]
-    subprocess.run([*uv, *PACKAGES, *versions], check=True)
+    subprocess.run([*uv, *PACKAGES, *own_packages(), *versions], check=True)
     return folder / "bin" / "python"
 
 

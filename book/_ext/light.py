@@ -34,7 +34,8 @@ PLAIN_CODE = re.compile(r'<span class="(?:n|nn|nx|p|w)">([^<]*)</span>')
 DRAWN = re.compile(r'<svg (viewBox="0 0 ([\d.]+) ([\d.]+)") (aria-hidden="true")>')
 WITH_PROPORTIONS = r'<svg class="drawn-near" \1 style="aspect-ratio: \2 / \3" \4>'
 # Scripts that others, or the first look of the page, cannot wait for.
-AT_ONCE = ("documentation_options.js", "explorer.js", "story.js")
+AT_ONCE = ("documentation_options.js", "explorer.js", "light.js", "story.js")
+SCRIPT = Path(__file__).with_name("light.js")
 
 THEME = Path(pydata_sphinx_theme.__file__).parent / "theme" / "pydata_sphinx_theme" / "static"
 STYLE = "styles/pydata-sphinx-theme.css"
@@ -150,6 +151,8 @@ def cut_font(file, codes):
 
 
 def setup(app):
+    app.connect("config-inited", lambda app, config: config.html_static_path.append(str(SCRIPT)))
+    app.add_js_file(SCRIPT.name)
     app.add_node(nodes.image, override=True, html=(visit_image, HTML5Translator.depart_image))
     app.connect("doctree-read", compress, priority=400)  # before Sphinx collects the images
     app.connect("html-page-context", leave_out, priority=900)  # when all extensions have added theirs

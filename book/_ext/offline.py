@@ -1,5 +1,7 @@
 """Everything a page loads comes from the site itself, which may also be a folder on a disk: the widgets, too."""
 
+import hashlib
+import html
 import json
 import re
 import shutil
@@ -9,6 +11,8 @@ from coursekit.widgets import base
 
 LOADER = Path(__file__).with_name("widgets.js")
 SHOWN = re.compile(r'class="coursekit-widget" data-widget="(\w+)"')
+# The weights of a network, for instance, which would hold up the text: they come in a file of their own, and later.
+LONG_STATE = re.compile(r'data-state="([^"]{50000,})"')
 
 
 def configure(app, config):
@@ -39,8 +43,15 @@ def write_widgets(app):
 
 def add_widgets(app, pagename, templatename, context, doctree):
     """Give a page the scripts of the widgets that it shows, before the one that draws them."""
-    for name in sorted(set(SHOWN.findall(context.get("body", "")))):
+    body = context.get("body", "")
+    for name in sorted(set(SHOWN.findall(body))):
         app.add_js_file(f"widgets/{name}.js", defer="defer")
+    for text in LONG_STATE.findall(body):
+        name = f"widgets/state-{hashlib.sha256(text.encode()).hexdigest()[:12]}.js"
+        script = f"(globalThis.STATES ??= {{}})[{json.dumps(name)}] = {html.unescape(text)};\n"
+        Path(app.outdir, "_static", name).write_text(script, "utf-8")
+        app.add_js_file(name, defer="defer")
+        context["body"] = context["body"].replace(f'data-state="{text}"', f'data-state-in="{name}"')
 
 
 def setup(app):

@@ -1,8 +1,8 @@
 // Draws the course's widgets on a static page: no kernel, no request to another host. Each is a
 // <div class="coursekit-widget" data-widget="quiz" data-state='{…}'>; what the div holds before is for readers without
 // JavaScript. Scripts before this one have put into WIDGETS the modules of the page's widgets, which Jupyter runs too, as
-// text, because browsers load no module files for a page that was opened from the disk. A widget is drawn when the reader
-// is a screen away from it.
+// text, because browsers load no module files for a page that was opened from the disk. A long state is in STATES, where a
+// script has put it.
 {
   // The part of anywidget's model that a module may use, over a plain object.
   const plainModel = (state) => {
@@ -18,20 +18,26 @@
     };
   };
 
+  const waiting = new Set(document.querySelectorAll(".coursekit-widget[data-widget]"));
   const draw = async (el) => {
+    if (!waiting.delete(el)) return;
     const source = WIDGETS[el.dataset.widget];
     const { default: widget } = await import(`data:text/javascript;charset=utf-8,${encodeURIComponent(source)}`);
-    const model = plainModel(JSON.parse(el.dataset.state));
+    const model = plainModel(el.dataset.state ? JSON.parse(el.dataset.state) : STATES[el.dataset.stateIn]);
     el.replaceChildren();
     widget.render({ model, el });
   };
+  // They take more room than what was in their place, so that what a link leads to moves.
+  const drawAll = async () => {
+    if (!waiting.size) return;
+    await Promise.all([...waiting].map(draw));
+    if (location.hash) document.getElementById(decodeURIComponent(location.hash.slice(1)))?.scrollIntoView({ behavior: "instant" });
+  };
 
-  const near = new IntersectionObserver((entries) => {
-    for (const { target, isIntersecting } of entries) {
-      if (!isIntersecting) continue;
-      near.unobserve(target);
-      draw(target);
-    }
-  }, { rootMargin: "100%" });
-  document.querySelectorAll(".coursekit-widget[data-widget]").forEach((el) => near.observe(el));
+  // On a page that is laid out bit by bit, a widget is drawn when the reader is a screen away from it.
+  const near = new IntersectionObserver(
+    (entries) => entries.forEach(({ target, isIntersecting }) => isIntersecting && draw(target)), { rootMargin: "100%" });
+  if (document.documentElement.hasAttribute("data-piecemeal")) waiting.forEach((el) => near.observe(el));
+  else drawAll();
+  document.addEventListener("coursekit-whole", drawAll);
 }

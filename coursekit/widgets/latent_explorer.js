@@ -57,7 +57,17 @@ function render({ model, el }) {
     const length = Math.hypot(...noise);
     says.textContent = `The noise has length ${length.toFixed(1)}; what the generator was trained on has ${Math.sqrt(noise.length).toFixed(1)} on average.`;
   }
-  const drawStrip = () => strip.forEach((each, i) => paint(each, generate(blocks, mixed(ends.A, ends.B, STRIP[i])), channels));
+  // A picture in each frame, so that a phone goes on answering.
+  const waiting = [];
+  function drawStrip() {
+    if (!waiting.length) requestAnimationFrame(drawNext);
+    waiting.splice(0, Infinity, ...STRIP.keys());
+  }
+  function drawNext() {
+    const i = waiting.shift();
+    paint(strip[i], generate(blocks, mixed(ends.A, ends.B, STRIP[i])), channels);
+    if (waiting.length) requestAnimationFrame(drawNext);
+  }
 
   mount(el,
     html("p", { class: "ck-title" }, html("span", { class: "ck-kicker" }, "Explore"),

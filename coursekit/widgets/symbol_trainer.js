@@ -99,9 +99,10 @@ function learner(network, rate, train, test) {
     return { x: some, labels: chosen.map((i) => labels[i]) };
   };
   return {
-    trainOn(chosen) {
+    *trainOn(chosen) {
       const { x, labels } = rows(train, chosen);
       const { y, backward } = network.forward(x, true);
+      yield;
       step(backward(softmaxCrossentropy(y, labels).gradient).gradients, rate);
     },
     rightOf(chosen) {
@@ -153,7 +154,7 @@ function* learning(symbols, copies, features, seed) {
   for (let step = 1; step <= STEPS; step += 1) {
     const batch = batches.next().value;
     for (const { trainOn } of learners) {
-      trainOn(batch);
+      yield* trainOn(batch);
       yield;
     }
     if (step % SHOWN_EVERY) continue;

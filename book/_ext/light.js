@@ -1,0 +1,23 @@
+// Lays a long page out a section at a time, so that it answers sooner: of a page that opens at its top, what follows is laid
+// out when the reader comes near or the browser has nothing else to do, and a widget is drawn when the reader comes near. To
+// open at a place, by a link or once more, takes the whole page, and its widgets, which wait for the event.
+{
+  const root = document.documentElement;
+  // A page may be busy for long: then it does not wait. Safari knows no idle time.
+  const whenIdle = (work) => (window.requestIdleCallback ? requestIdleCallback(work, { timeout: 200 }) : setTimeout(work, 50));
+  const layOutNext = () => {
+    const section = document.querySelector("html[data-piecemeal] .bd-article > section > section:not(.laid-out)");
+    if (!section) return root.removeAttribute("data-piecemeal");
+    section.classList.add("laid-out");
+    whenIdle(layOutNext);
+  };
+
+  const opened = performance.getEntriesByType("navigation")[0]?.type; // and not loaded again, or come back to
+  root.toggleAttribute("data-piecemeal", opened === "navigate" && !location.hash);
+  window.addEventListener("load", () => whenIdle(layOutNext));
+  document.addEventListener("click", ({ target }) => {
+    if (!target.closest("a[href^='#']")) return;
+    root.removeAttribute("data-piecemeal");
+    document.dispatchEvent(new Event("coursekit-whole"));
+  }, { capture: true });
+}
