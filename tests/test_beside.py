@@ -77,6 +77,7 @@ def test_a_note_takes_what_is_in_it_along():
 def test_notes_stand_beside_the_text_and_cover_nothing(visit):
     page = visit("01-transfer-learning")
     page.evaluate("document.querySelectorAll('.waits-bar button').forEach((button) => button.click())")
+    page.wait_for_function("!document.documentElement.hasAttribute('data-piecemeal')")  # all of it is laid out
     notes = page.locator(".margin-note:visible")
     assert notes.count() > 10
     covered = page.evaluate("""() => {

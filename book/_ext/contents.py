@@ -1,6 +1,6 @@
 """The contents of a page beside it: a mark for every verdict of a section, which waits as the verdict does.
 
-The theme marks the section that is read; the script keeps it in sight where the contents are longer than the screen.
+The script marks the section that is read, and keeps it in sight where the contents are longer than the screen.
 """
 
 import re

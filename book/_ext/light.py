@@ -59,7 +59,7 @@ def leave_out(app, pagename, templatename, context, doctree):
         context[kind] = [asset for asset in context[kind] if is_used(asset, body)]
     if templatename == "page.html":  # the page of the search has scripts of its own, which want the others first
         for script in context["script_files"]:
-            if script.filename and not str(script.filename).endswith(AT_ONCE):
+            if script.filename and Path(script.filename).name not in AT_ONCE:
                 script.attributes["defer"] = "defer"
 
 
