@@ -106,10 +106,16 @@ def policy():
     keras.config.set_dtype_policy(before)
 
 
+def go_to(element):
+    """Go to an element of a page, once the page is laid out: a widget is drawn when the reader comes near."""
+    element.page.wait_for_function("!document.documentElement.hasAttribute('data-piecemeal')")
+    element.scroll_into_view_if_needed()
+
+
 def draw_widgets(page):
-    """Go to each widget of a page, since it is drawn when the reader comes near, and back to the top."""
+    """Go to each widget of a page, and back to the top."""
     for widget in page.locator(".coursekit-widget[data-widget]").all():
-        widget.scroll_into_view_if_needed()
+        go_to(widget)
         widget.locator("[class^=ck-]").first.wait_for()
     page.evaluate("scrollTo({ top: 0, behavior: 'instant' })")
 

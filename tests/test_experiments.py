@@ -174,7 +174,7 @@ runtime.describe = dict  # without Keras, which takes seconds to import
 
 
 def run(n, seed):
-    print(n, seed, flush=True)
+    os.write(1, f"{n} {seed}\\n".encode())  # at once: print may be killed within a line
     return {"square": n * n + seed}
 
 

@@ -6,7 +6,7 @@ import nbformat
 import pytest
 import repository_address
 from bs4 import BeautifulSoup
-from conftest import ROOT
+from conftest import ROOT, go_to
 from playwright.sync_api import expect
 
 from coursekit import claims
@@ -76,7 +76,7 @@ def test_the_readers_progress_is_counted_by_chapter(page, site):
     expect(progress).to_have_text([""] * len(CHAPTERS))
     page.goto(f"{site.url}/{CHAPTERS[1].stem}.html")
     quiz = page.locator('.coursekit-widget[data-widget="quiz"]').first
-    quiz.scroll_into_view_if_needed()
+    go_to(quiz)
     quiz.get_by_role("radio").first.check()
     quiz.get_by_role("button", name="Check").click()
     page.goto(f"{site.url}/index.html")
@@ -86,7 +86,7 @@ def test_the_readers_progress_is_counted_by_chapter(page, site):
 
 def test_a_gan_learns_in_the_page(page):
     gan = page.locator('.coursekit-widget[data-widget="gan_playground"]')
-    gan.scroll_into_view_if_needed()
+    go_to(gan)
     expect(gan).to_contain_text("Nothing has been trained")
     gan.get_by_role("button", name="Run").click()
     expect(gan).not_to_contain_text("Nothing has been trained")

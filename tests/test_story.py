@@ -7,7 +7,7 @@ import notebooks
 import pytest
 import story
 from axe_core_python.sync_playwright import Axe
-from conftest import ROOT
+from conftest import ROOT, go_to
 from playwright.sync_api import expect
 
 CHAPTERS = sorted((ROOT / "book").glob("0*.ipynb"))
@@ -36,7 +36,7 @@ def waiting(page):
 
 def guess(page, number):
     quiz = page.locator(f'[id="question-{KEY}"]')
-    quiz.scroll_into_view_if_needed()
+    go_to(quiz)
     quiz.get_by_role("radio").nth(number).check()
     quiz.get_by_role("button", name="Check").click()
 

@@ -27,11 +27,16 @@
     el.replaceChildren();
     widget.render({ model, el });
   };
-  // They take more room than what was in their place, so that what a link leads to moves.
+  // They take more room than what was in their place, so that what a link leads to moves: the page goes there once more when
+  // all is there, unless the reader has gone on.
+  let gone = false;
+  for (const kind of ["wheel", "touchmove", "keydown"]) addEventListener(kind, () => { gone = true; }, { passive: true });
+  const loaded = new Promise((done) => (document.readyState === "complete" ? done() : addEventListener("load", done)));
   const drawAll = async () => {
     if (!waiting.size) return;
-    await Promise.all([...waiting].map(draw));
-    if (location.hash) document.getElementById(decodeURIComponent(location.hash.slice(1)))?.scrollIntoView({ behavior: "instant" });
+    await Promise.all([...[...waiting].map(draw), loaded, document.fonts.ready]);
+    const place = location.hash && document.getElementById(decodeURIComponent(location.hash.slice(1)));
+    if (place && !gone) place.scrollIntoView({ behavior: "instant" });
   };
 
   // On a page that is laid out bit by bit, a widget is drawn when the reader is a screen away from it.
@@ -39,5 +44,8 @@
     (entries) => entries.forEach(({ target, isIntersecting }) => isIntersecting && draw(target)), { rootMargin: "100%" });
   if (document.documentElement.hasAttribute("data-piecemeal")) waiting.forEach((el) => near.observe(el));
   else drawAll();
-  document.addEventListener("coursekit-whole", drawAll);
+  document.addEventListener("coursekit-whole", () => {
+    gone = false; // by a link
+    drawAll();
+  });
 }
