@@ -14,12 +14,9 @@
 
   const opened = performance.getEntriesByType("navigation")[0]?.type; // and not loaded again, or come back to
   root.toggleAttribute("data-piecemeal", opened === "navigate" && !location.hash);
-  // What opens at a place is there at once, and does not glide to where the place was before all was drawn.
-  if (location.hash) root.style.scrollBehavior = "auto";
   window.addEventListener("load", () => whenIdle(layOutNext));
   document.addEventListener("click", ({ target }) => {
     if (!target.closest("a[href^='#']")) return;
-    root.style.scrollBehavior = "";
     root.removeAttribute("data-piecemeal");
     document.dispatchEvent(new Event("coursekit-whole"));
   }, { capture: true });
