@@ -117,7 +117,7 @@ def draw_widgets(page):
     for widget in page.locator(".coursekit-widget[data-widget]").all():
         go_to(widget)
         widget.locator("[class^=ck-]").first.wait_for()
-    page.evaluate("scrollTo({ top: 0, behavior: 'instant' })")
+    page.evaluate("scrollTo(0, 0)")
 
 
 @pytest.fixture(scope="session")

@@ -7,6 +7,7 @@ browser lays out the page once for every box, folded ones included: most of a se
 import re
 from pathlib import Path
 
+import offline
 from docutils import nodes
 from sphinx.errors import ExtensionError
 from sphinx.writers.html5 import HTML5Translator
@@ -38,7 +39,7 @@ def leave_boxes(app, error):
 
 def setup(app):
     app.add_node(nodes.citation, override=True, html=(visit_citation, HTML5Translator.depart_citation))
-    app.connect("config-inited", lambda app, config: config.html_static_path.append(str(SCRIPT)))
+    offline.publish(app, SCRIPT)
     app.add_js_file(SCRIPT.name)
     app.connect("build-finished", leave_boxes)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

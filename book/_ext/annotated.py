@@ -13,6 +13,7 @@ from itertools import groupby, pairwise
 from pathlib import Path
 from types import SimpleNamespace
 
+import offline
 import repository_address
 from docutils import nodes
 from sphinx import addnodes
@@ -212,6 +213,6 @@ def add_style(app, pagename, templatename, context, doctree):
 def setup(app):
     app.add_directive("annotated", Annotated)
     app.connect("doctree-resolved", link_names)
-    app.connect("config-inited", lambda app, config: config.html_static_path.append(str(STYLE)))
+    offline.publish(app, STYLE)
     app.connect("html-page-context", add_style)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import ledger
 import numpy as np
+import offline
 import share
 from course import tint
 
@@ -113,7 +114,7 @@ def line(pen, color, y, data, result, numbers):
 
 
 def setup(app):
-    app.connect("config-inited", lambda app, config: config.html_static_path.append(str(STYLE)))
+    offline.publish(app, STYLE)
     app.connect("html-collect-pages", pages)
     app.connect("html-page-context", describe, priority=600)  # when `share` has said where the page is
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 
 import ledger
+import offline
 from docutils import nodes
 
 SCRIPT = Path(__file__).with_name("contents.js")
@@ -53,6 +54,6 @@ def mark(verdict, waits):
 
 def setup(app):
     app.connect("html-page-context", mark_verdicts)
-    app.connect("config-inited", lambda app, config: config.html_static_path.append(str(SCRIPT)))
+    offline.publish(app, SCRIPT)
     app.add_js_file(SCRIPT.name)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -11,6 +11,7 @@ import tomllib
 from pathlib import Path
 
 import numpy as np
+import offline
 import pandas as pd
 from ledger import ClaimsDirective, LedgerError, chapter_page, links
 from story import raw
@@ -231,7 +232,7 @@ def add_script(app, pagename, templatename, context, doctree):
 def setup(app):
     app.add_directive("claims-explorer", Explorer)
     app.add_directive("claims-changes", Changes)
-    app.connect("config-inited", lambda app, config: config.html_static_path.append(str(SCRIPT)))
+    offline.publish(app, SCRIPT)
     app.connect("html-page-context", add_script)
     app.connect("build-finished", write_downloads)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -9,6 +9,7 @@ import textwrap
 from functools import cache
 from pathlib import Path
 
+import offline
 from docutils import nodes
 from sphinx import addnodes
 
@@ -121,6 +122,6 @@ def link_words_of(text, word, left, address):
 def setup(app):
     app.add_node(Hover, html=(visit_hover, depart_hover))
     app.connect("doctree-resolved", link)
-    app.connect("config-inited", lambda app, config: config.html_static_path.append(str(SCRIPT)))
+    offline.publish(app, SCRIPT)
     app.add_js_file(SCRIPT.name)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

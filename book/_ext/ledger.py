@@ -9,6 +9,7 @@ import re
 from collections import Counter
 from urllib.parse import quote, urlencode
 
+import offline
 import repository_address
 from docutils import nodes
 from sphinx.errors import SphinxError
@@ -165,6 +166,6 @@ def setup(app):
     app.add_directive("claims-summary", Summary)
     app.add_directive("claims-quantities", Quantities)
     app.connect("doctree-read", draw_cards)
-    app.connect("config-inited", lambda app, config: config.html_static_path.append(str(cards.STYLE)))
+    offline.publish(app, cards.STYLE)
     app.add_css_file(cards.STYLE.name)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

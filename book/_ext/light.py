@@ -10,6 +10,7 @@ import io
 import re
 from pathlib import Path
 
+import offline
 import pydata_sphinx_theme
 from docutils import nodes
 from fontTools import subset
@@ -151,7 +152,7 @@ def cut_font(file, codes):
 
 
 def setup(app):
-    app.connect("config-inited", lambda app, config: config.html_static_path.append(str(SCRIPT)))
+    offline.publish(app, SCRIPT)
     app.add_js_file(SCRIPT.name)
     app.add_node(nodes.image, override=True, html=(visit_image, HTML5Translator.depart_image))
     app.connect("doctree-read", compress, priority=400)  # before Sphinx collects the images

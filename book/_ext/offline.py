@@ -19,6 +19,11 @@ def configure(app, config):
     config.html_js_files = [("widgets.js", {"defer": "defer"}), ("search.js", {"defer": "defer"})]
 
 
+def publish(app, file):
+    """Copy a script or a style sheet of ours to where the pages load it from by its name."""
+    app.connect("config-inited", lambda app, config: config.html_static_path.append(str(file)))
+
+
 def widget_names():
     return [path.stem for path in sorted(base.FOLDER.glob("*.js")) if path.stem not in base.LIBRARIES]
 

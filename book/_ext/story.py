@@ -14,6 +14,7 @@ from functools import cache
 from pathlib import Path
 
 import ledger
+import offline
 from docutils import nodes
 
 from coursekit import widgets
@@ -242,6 +243,6 @@ def raw(html):
 
 def setup(app):
     app.connect("doctree-read", arrange)
-    app.connect("config-inited", lambda app, config: config.html_static_path.append(str(SCRIPT)))
+    offline.publish(app, SCRIPT)
     app.add_js_file(SCRIPT.name)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

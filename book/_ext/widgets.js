@@ -35,8 +35,7 @@
   const drawAll = async () => {
     if (!waiting.size) return;
     await Promise.all([...[...waiting].map(draw), loaded, document.fonts.ready]);
-    const place = location.hash && document.getElementById(decodeURIComponent(location.hash.slice(1)));
-    if (place && !gone) place.scrollIntoView({ behavior: "instant" });
+    if (!gone) document.querySelector(":target")?.scrollIntoView();
   };
 
   // On a page that is laid out bit by bit, a widget is drawn when the reader is a screen away from it.

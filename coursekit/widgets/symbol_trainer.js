@@ -7,7 +7,6 @@ const PEN = 1.1; // half the width of a line, in pixels
 const COPIES = 200;
 const SOME = 10; // of them are shown
 const BATCH = 8;
-const PIECE = 2; // drawings that are looked at without a break
 const STEPS = 60;
 const SHOWN_EVERY = 15; // steps
 const SLICE = 4; // milliseconds of a frame, and one more piece of work, so that a phone goes on answering
@@ -117,7 +116,7 @@ function learner(network, rate, train, test) {
 }
 
 const range = (count) => Array.from({ length: count }, (_, i) => i);
-const inParts = (count) => range(Math.ceil(count / PIECE)).map((part) => range(count).slice(part * PIECE, (part + 1) * PIECE));
+const inParts = (count) => range(Math.ceil(count / BATCH)).map((part) => range(count).slice(part * BATCH, (part + 1) * BATCH));
 
 // Their pixels, a part at a time.
 function* pixels(items) {
