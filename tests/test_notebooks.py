@@ -51,7 +51,14 @@ def test_no_cell_complained(notebook):
 def test_it_is_normalized(notebook):
     again = nbformat.from_dict(notebook)
     notebooks.normalize(again, notebook.metadata.get("coursekit"))
+    notebooks.fold(again)
     assert again == notebook, "run `make notebooks`"
+
+
+def test_what_opens_in_jupyterlab_is_the_story_and_code_to_be_read(notebook):
+    opened = [cell for cell in notebooks.code_cells(notebook) if not cell.metadata.get("jupyter")]
+    assert 0 < sum(len(cell.source.splitlines()) for cell in opened) <= 400
+    assert notebooks.code_cells(notebook)[0] not in opened
 
 
 def test_no_widget_state_is_stored(notebook):

@@ -230,6 +230,13 @@ def forbid_paths(cell):
             raise NotebookError(f"cell `{head(cell)}` prints a path of this machine, {path}")
 
 
+def fold(notebook):
+    """Fold, in JupyterLab and VS Code, what the site folds too: all but code to be read, and the reader's own."""
+    for cell in code_cells(notebook):
+        if "show-input" not in cell.metadata.get("tags", ()) and "def your_run(" not in cell.source:
+            cell.metadata["jupyter"] = nbformat.from_dict({"source_hidden": True})
+
+
 def without_run(notebook):
     """Return a notebook's content as JSON without what is known to differ between runs: time, date, machine."""
     bare = nbformat.from_dict(notebook)
@@ -260,6 +267,7 @@ def refresh(path):
     if os.environ.get("COURSEKIT_PROFILE") == "full":
         return f"full profile recorded in {run['seconds']} s"
     normalize(notebook, run)
+    fold(notebook)
     if without_run(notebook) == without_run(committed):
         return f"unchanged, {run['seconds']} s"
     temporary = path.with_suffix(".tmp")
