@@ -11,16 +11,16 @@
     const fields = [words, order, ...Object.values(facets)];
     const count = form.querySelector("output");
 
-    const text = new Map(rows.map((row) => [
-      row, `${row.querySelector(".statement").textContent} ${row.querySelector("[id]").id}`.toLowerCase()]));
+    const text = (row) => `${row.querySelector(".statement").textContent} ${row.querySelector("[id]").id}`.toLowerCase();
     const fits = (row) =>
       Object.values(facets).every(({ name, value }) => !value || row.dataset[name].split("|").includes(value))
-      && words.value.toLowerCase().split(/\s+/).every((word) => text.get(row).includes(word));
+      && words.value.toLowerCase().split(/\s+/).every((word) => !word || text(row).includes(word));
     const key = (row) => (order.value ? -row.dataset[order.value] : 0);
 
     const draw = () => {
       rows.forEach((row) => { row.hidden = !fits(row); });
-      list.append(...[...rows].sort((one, other) => key(one) - key(other)));
+      const sorted = [...rows].sort((one, other) => key(one) - key(other));
+      if (sorted.some((row, at) => row !== list.children[at])) list.append(...sorted);
       const shown = rows.filter((row) => !row.hidden).length;
       count.textContent = `${shown ? "" : "No claim fits: "}${shown} of ${rows.length} shown`;
     };
@@ -54,7 +54,7 @@
     form.addEventListener("submit", (event) => event.preventDefault());
     form.querySelector("button").addEventListener("click", reset);
     window.addEventListener("hashchange", openTarget);
-    draw();
+    if (location.search) draw(); // the page comes with all rows
     openTarget();
   };
   document.addEventListener("DOMContentLoaded", explore);
