@@ -10,7 +10,7 @@ import ledger
 import pandas as pd
 import pytest
 import repository_address
-from axe_core_python.sync_playwright import Axe
+from accessibility import violations
 from bs4 import BeautifulSoup
 from playwright.sync_api import expect
 
@@ -241,8 +241,7 @@ def test_nothing_moves_while_it_loads(site, browser, at):
 def test_what_is_open_is_accessible(visit, theme):
     page = visit(f"?words=dropout#{KEY}", color_scheme=theme, viewport=PHONE)
     page.locator(".claim-changes > summary").click()
-    violations = Axe().run(page, options={"resultTypes": ["violations"]})["violations"]
-    assert [(rule["id"], node["html"]) for rule in violations for node in rule["nodes"]] == []
+    assert violations(page) == []
 
 
 def test_whoever_doubts_a_number_finds_an_issue_begun(soup):

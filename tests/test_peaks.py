@@ -48,6 +48,14 @@ def test_the_full_profile_has_no_limit(replay):
     assert "6 passed" in replay(COURSEKIT_PROFILE="full")
 
 
+@pytest.mark.replay
+def test_a_kernel_that_had_to_be_stopped_has_no_peak(replay, tmp_path):
+    deaf = "while True:\n    try:\n        while True:\n            pass\n    except KeyboardInterrupt:\n        pass"
+    cells = [new_code_cell(source, execution_count=1) for source in (deaf, "1")]
+    nbformat.write(new_notebook(cells=cells), tmp_path / "exercises" / "deaf.ipynb")
+    assert "1 failed, 6 deselected, 1 xfailed" in replay("--nbval-cell-timeout=5", "-k", "deaf")
+
+
 def test_a_process_that_is_not_to_be_seen_has_no_peak():
     assert peaks.peak_memory(os.getpid()) > 0.01
     assert peaks.peak_memory(-1) == 0

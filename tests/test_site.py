@@ -21,7 +21,7 @@ import search_index
 import share
 import weight
 import yaml
-from axe_core_python.sync_playwright import Axe
+from accessibility import violations
 from bs4 import BeautifulSoup
 from conftest import ROOT, draw_widgets
 from fontTools.ttLib import TTFont
@@ -82,24 +82,22 @@ def test_maths_is_drawn(visit):
 
 
 def test_it_is_accessible(visit):
-    # Of all that axe looks at, only the colors are other ones in the dark. To collect what passes takes it most time.
-    rules = {"runOnly": ["color-contrast"]} if visit.theme == "dark" else {}
-    violations = Axe().run(visit.page, options=rules | {"resultTypes": ["violations"]})["violations"]
-    assert [(rule["id"], node["html"]) for rule in violations for node in rule["nodes"]] == []
+    # Of all that Axe looks at, only the colors are other ones in the dark.
+    only = {"runOnly": ["color-contrast"]} if visit.theme == "dark" else {}
+    assert violations(visit.page, **only) == []
 
 
 def test_it_fits_a_phone(visit):
     visit.page.set_viewport_size(PHONE)
     width = visit.page.evaluate("document.documentElement.scrollWidth")
-    rules = {"runOnly": ["scrollable-region-focusable"], "resultTypes": ["violations"]}
     visit.page.evaluate("document.querySelectorAll('details').forEach((folded) => { folded.open = true; })")
     visit.page.wait_for_function(  # the browser tells of new sizes with the next frame
         "[...document.querySelectorAll('pre')].every((pre) => pre.tabIndex === 0 || pre.scrollWidth <= pre.clientWidth)"
     )
-    violations = Axe().run(visit.page, options=rules)["violations"]
+    out_of_reach = violations(visit.page, runOnly=["scrollable-region-focusable"])
     visit.page.set_viewport_size(WIDE)
     assert width <= PHONE["width"], "the page scrolls sideways"
-    assert [node["html"] for rule in violations for node in rule["nodes"]] == [], "the keyboard does not reach it"
+    assert out_of_reach == [], "the keyboard does not reach it"
 
 
 def test_the_index_fits_a_phone(site, browser):

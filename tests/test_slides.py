@@ -8,7 +8,7 @@ import notebooks
 import pytest
 import slides
 import story
-from axe_core_python.sync_playwright import Axe
+from accessibility import violations
 from conftest import ROOT
 from playwright.sync_api import expect
 
@@ -164,8 +164,7 @@ def test_it_is_accessible(open_deck, theme):
     for at in ("title", "gan_playground", "figure-2", "question-gan-mode-collapse", "measured-gan-mode-collapse"):
         page.evaluate("at => { location.hash = `/${at}`; }", at)
         expect(page.locator("section.present:not(.stack)")).to_have_id(at)
-        violations = Axe().run(page, options=rules | {"resultTypes": ["violations"]})["violations"]
-        assert [(at, rule["id"], node["html"]) for rule in violations for node in rule["nodes"]] == []
+        assert (at, violations(page, **rules)) == (at, [])
 
 
 def test_on_paper_a_slide_is_a_page(open_deck):

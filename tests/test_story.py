@@ -6,7 +6,7 @@ import nbformat
 import notebooks
 import pytest
 import story
-from axe_core_python.sync_playwright import Axe
+from accessibility import violations
 from conftest import ROOT, go_to
 from playwright.sync_api import expect
 
@@ -60,8 +60,7 @@ def test_what_is_folded_and_what_waits_is_accessible(visit, theme):
     page.wait_for_function(
         "[...document.querySelectorAll('pre')].every((pre) => pre.tabIndex === 0 || pre.scrollWidth <= pre.clientWidth)"
     )
-    violations = Axe().run(page, options={"resultTypes": ["violations"]})["violations"]
-    assert [(rule["id"], node["html"]) for rule in violations for node in rule["nodes"]] == []
+    assert violations(page) == []
 
 
 def test_whoever_wants_the_code_has_it_from_then_on(visit):

@@ -11,7 +11,7 @@ from pathlib import Path
 import ipywidgets
 import numpy as np
 import pytest
-from axe_core_python.sync_playwright import Axe
+from accessibility import violations
 from conftest import ROOT
 from IPython.display import Image
 from keras import ops
@@ -465,8 +465,7 @@ def test_no_accessibility_violation_and_no_sideways_scroll(open_page, theme, wid
     page.get_by_role("radio", name="Frozen and fine-tuned are close").check()  # the fallback has the text, and no radio
     page.get_by_role("button", name="Check").click()
     page.get_by_text("Why not the others?").click()
-    found = Axe().run(page)
-    assert [(each["id"], [node["html"] for node in each["nodes"]]) for each in found["violations"]] == []
+    assert violations(page) == []
     assert page.evaluate("document.documentElement.scrollWidth") <= width
 
 

@@ -32,7 +32,9 @@ def main():
         page.wait_for_function("/trained \\d{4}/.test(document.body.textContent)")
         page.get_by_role("button", name="Pause").click()
         taken = Image.open(io.BytesIO(page.locator(".ck-field").screenshot()))
-        taken.convert("RGB").quantize(COLORS, Image.Quantize.MAXCOVERAGE, kmeans=3).save(FOLDER / "gan_playground.png", optimize=True)
+        taken.convert("RGB").quantize(COLORS, Image.Quantize.MAXCOVERAGE, kmeans=3).save(
+            FOLDER / "gan_playground.png", optimize=True
+        )
         print(page.get_by_role("status").inner_text())
 
 

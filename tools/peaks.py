@@ -23,7 +23,8 @@ def pytest_runtest_makereport(item, call):
     report = yield
     if isinstance(item, IPyNbCell) and call.when == "call":
         notebook = item.parent
-        peak = peak_memory(notebook.kernel.km.provisioner.pid)
+        kernel = getattr(notebook.kernel, "km", None)  # none is left where a cell took too long
+        peak = peak_memory(kernel.provisioner.pid) if kernel else 0
         report.user_properties.append((PEAK, peak))
         before, notebook.peak = getattr(notebook, "peak", 0), peak
         limit = LIMITS.get(item.path.parent.name, float("inf"))

@@ -1,4 +1,4 @@
-"""What the theme's own HTML lacks: roles that axe-core asks for, and boxes that the keyboard can scroll.
+"""What the theme's own HTML lacks: roles and names that axe-core asks for, and boxes that the keyboard can scroll.
 
 The theme looks for such boxes, too, but asks each for its size and marks it before it asks the next, so that the
 browser lays out the page once for every box, folded ones included: most of a second of a chapter on a phone.
@@ -23,6 +23,19 @@ def visit_citation(self, node):
     self.body[-1] = self.body[-1].replace("doc-biblioentry", "listitem")
 
 
+def name_toggles(app, pagename, templatename, context, doctree):
+    """Say to those who only hear it what a button folds in the list of pages: those that belong to the one before."""
+    draw = context["generate_toctree_html"]
+
+    def named(*arguments, **options):
+        pages = draw(*arguments, **options)
+        for button in pages.select("summary") if pages else ():
+            button["aria-label"] = f"Pages of {button.find_previous('a').get_text()}"
+        return pages
+
+    context["generate_toctree_html"] = named
+
+
 def leave_boxes(app, error):
     """Take the marking of boxes out of the theme's script."""
     if error or app.builder.name != "html":
@@ -41,5 +54,6 @@ def setup(app):
     app.add_node(nodes.citation, override=True, html=(visit_citation, HTML5Translator.depart_citation))
     offline.publish(app, SCRIPT)
     app.add_js_file(SCRIPT.name)
+    app.connect("html-page-context", name_toggles, priority=900)  # behind the theme
     app.connect("build-finished", leave_boxes)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

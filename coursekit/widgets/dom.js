@@ -41,7 +41,7 @@ export function grid(caption, corner, columns, rows) {
   const heading = (scope, text) => html("th", { scope }, text);
   return html("table", {},
     html("caption", {}, caption),
-    html("thead", {}, html("tr", {}, heading("col", corner), ...columns.map((text) => heading("col", text)))),
+    html("thead", {}, html("tr", {}, corner ? heading("col", corner) : html("td"), ...columns.map((text) => heading("col", text)))),
     html("tbody", {}, ...rows.map(([name, values]) => html("tr", {}, heading("row", name),
       ...values.map((value) => html("td", {}, value))))));
 }
