@@ -10,6 +10,16 @@ const SLOPE = 0.2; // of the leaky ReLU
 const MOMENTUM = 0.5; // Adam's beta 1, as in DCGAN
 const RATES = [0.0001, 0.0003, 0.001, 0.003, 0.01];
 const EDGE = Math.sqrt(3); // uniform noise from -EDGE to EDGE has variance 1
+const CELLS = 32; // both ways, of the discriminator's judgment
+const center = (i) => REACH * ((2 * i + 1) / CELLS - 1);
+const PLACES = Float64Array.from({ length: 2 * CELLS * CELLS }, (_, i) => (
+  i % 2 ? -center(Math.floor(i / 2 / CELLS)) : center((i >> 1) % CELLS)));
+const [LINES, ALONG] = [9, 25]; // of the net over the square of noise: lines both ways, points on each
+const NET = Float64Array.from({ length: 4 * LINES * ALONG }, (_, i) => {
+  const [point, upright] = [(i >> 1) % (LINES * ALONG), i < 2 * LINES * ALONG];
+  const share = (i % 2 === 0) === upright ? Math.floor(point / ALONG) / (LINES - 1) : (point % ALONG) / (ALONG - 1);
+  return 2 * share - 1;
+});
 
 // Dense layers of these sizes, with leaky ReLU between them.
 function network(sizes, random) {
@@ -293,32 +303,19 @@ function drawField(context, play, points, colors, cursor) {
   context.fillStyle = colors.surface;
   context.fillRect(0, 0, size, size);
 
-  const cells = 32;
-  const center = (i) => REACH * ((2 * i + 1) / cells - 1);
-  const grid = Float64Array.from(Array.from({ length: cells * cells }, (_, i) => [center(i % cells), -center(Math.floor(i / cells))]).flat());
-  play.d.forward(grid).y.forEach((logit, i) => {
-    const p = sigmoid(logit);
-    context.fillStyle = p > 0.5 ? colors.accent : colors.second;
-    context.globalAlpha = 0.7 * Math.abs(p - 0.5);
-    context.fillRect((i % cells) * (size / cells), Math.floor(i / cells) * (size / cells), size / cells, size / cells);
-  });
+  context.imageSmoothingEnabled = false;
+  context.drawImage(judgment(play.d.forward(PLACES).y, [colors.accent, colors.second]), 0, 0, size, size);
 
-  const [lines, along] = [9, 25];
   const edge = play.noise === "uniform" ? EDGE : 2;
-  const part = (i, n) => edge * ((2 * i) / (n - 1) - 1);
-  const net = Array.from({ length: 2 * lines * along }, (_, i) => {
-    const [a, b] = [part(Math.floor(i / along) % lines, lines), part(i % along, along)];
-    return i < lines * along ? [a, b] : [b, a];
-  });
-  const mapped = play.g.forward(Float64Array.from(net.flat())).y;
+  const bent = play.g.forward(NET.map((share) => edge * share)).y;
   context.globalAlpha = 0.45;
   context.strokeStyle = colors.ink;
   context.beginPath();
-  net.forEach((_, i) => {
-    const [x, y] = [at(mapped[2 * i]), size - at(mapped[2 * i + 1])];
-    if (i % along) context.lineTo(x, y);
+  for (let i = 0; i < bent.length / 2; i += 1) {
+    const [x, y] = [at(bent[2 * i]), size - at(bent[2 * i + 1])];
+    if (i % ALONG) context.lineTo(x, y);
     else context.moveTo(x, y);
-  });
+  }
   context.stroke();
 
   context.globalAlpha = 0.9;
@@ -330,6 +327,22 @@ function drawField(context, play, points, colors, cursor) {
     context.fillRect(at(cursor[0]) - 9, size - at(cursor[1]) - 1, 18, 2);
     context.fillRect(at(cursor[0]) - 1, size - at(cursor[1]) - 9, 2, 18);
   }
+}
+
+// A picture with a pixel for every place: one color where it is judged real, another where fake, the surer the stronger.
+function judgment(logits, colors) {
+  const context = Object.assign(document.createElement("canvas"), { width: CELLS, height: CELLS }).getContext("2d");
+  const [real, fake] = colors.map((color) => {
+    context.fillStyle = color; // which it gives back as #rrggbb
+    return [1, 3, 5].map((at) => parseInt(context.fillStyle.slice(at, at + 2), 16));
+  });
+  const picture = context.createImageData(CELLS, CELLS);
+  logits.forEach((logit, i) => {
+    const p = sigmoid(logit);
+    picture.data.set([...(p > 0.5 ? real : fake), 255 * 0.7 * Math.abs(p - 0.5)], 4 * i);
+  });
+  context.putImageData(picture, 0, 0);
+  return context.canvas;
 }
 
 // The last steps, from 0 to 4 (minimax: down to -4); dashed where the discriminator knows nothing, log 4.

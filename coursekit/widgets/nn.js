@@ -2,7 +2,8 @@
 //
 // A batch is one flat Float64Array: example after example; in an image row after row, in a pixel channel after channel.
 // So to flatten is to do nothing. A layer has `weights`, a list of arrays, and forward(x, training), which returns its
-// output y and the way back: backward(dy) returns dx, the gradient of its input, and the list `gradients`.
+// output y and the way back: backward(dy) returns dx, the gradient of its input, and the list `gradients`. What takes long
+// of dx is computed when somebody asks for it, which of the first layer nobody does.
 
 // Layers in a row are a layer again.
 export function sequential(layers) {
@@ -17,8 +18,8 @@ export function sequential(layers) {
         return step;
       });
       const backward = (dy) => steps.reduceRight((above, step) => {
-        const { dx, gradients } = step.backward(above.dx);
-        return { dx, gradients: [...gradients, ...above.gradients] };
+        const below = step.backward(above.dx);
+        return { get dx() { return below.dx; }, gradients: [...below.gradients, ...above.gradients] };
       }, { dx: dy, gradients: [] });
       return { y, backward };
     },
@@ -40,9 +41,9 @@ export function dense(inputs, outputs, random) {
   return {
     weights: [kernel, bias],
     forward: (x) => ({
-      y: mapped(product(x, kernel, inputs, outputs), (value, i) => value + bias[i % outputs]),
+      y: addedToRows(product(x, kernel, inputs, outputs), bias),
       backward: (dy) => ({
-        dx: productWithTransposed(dy, kernel, inputs, outputs),
+        get dx() { return productWithTransposed(dy, kernel, inputs, outputs); },
         gradients: [productOfTransposed(x, dy, inputs, outputs), columnSums(dy, outputs)],
       }),
     }),
@@ -62,7 +63,7 @@ export function convolution({ size, channels, filters, width = 3, stride = 1 }, 
       return {
         y: product(seen, kernel, entries, filters),
         backward: (dy) => ({
-          dx: windows.fold(productWithTransposed(dy, kernel, entries, filters)),
+          get dx() { return windows.fold(productWithTransposed(dy, kernel, entries, filters)); },
           gradients: [productOfTransposed(seen, dy, entries, filters)],
         }),
       };
@@ -88,24 +89,33 @@ export function batchNorm(channels, momentum = 0.9, epsilon = 0.001) {
       const count = x.length / channels;
       let [mean, variance] = [movingMean, movingVariance];
       if (training) {
-        mean = columnSums(x, channels).map((sum) => sum / count);
-        variance = columnSums(mapped(x, (value, i) => (value - mean[i % channels]) ** 2), channels).map((sum) => sum / count);
+        [mean, variance] = meanAndVariance(x, channels);
         move(movingMean, mean);
         move(movingVariance, variance);
       }
       const scale = variance.map((value) => 1 / Math.sqrt(value + epsilon));
-      const normal = mapped(x, (value, i) => (value - mean[i % channels]) * scale[i % channels]);
+      const [normal, y] = [new Float64Array(x.length), new Float64Array(x.length)];
+      for (let i = 0; i < x.length; i += channels) {
+        for (let c = 0; c < channels; c += 1) {
+          normal[i + c] = (x[i + c] - mean[c]) * scale[c];
+          y[i + c] = gamma[c] * normal[i + c] + beta[c];
+        }
+      }
       const backward = (dy) => {
-        const [dgamma, dbeta] = [columnSums(mapped(dy, (value, i) => value * normal[i]), channels), columnSums(dy, channels)];
-        const dx = mapped(dy, (value, i) => {
-          const c = i % channels;
-          // An example moves the batch's mean and variance, and through them all the others.
-          const shared = training ? (dbeta[c] + normal[i] * dgamma[c]) / count : 0;
-          return gamma[c] * scale[c] * (value - shared);
-        });
+        const [dgamma, dbeta, dx] = [new Float64Array(channels), columnSums(dy, channels), new Float64Array(dy.length)];
+        for (let i = 0; i < dy.length; i += channels) {
+          for (let c = 0; c < channels; c += 1) dgamma[c] += dy[i + c] * normal[i + c];
+        }
+        for (let i = 0; i < dy.length; i += channels) {
+          for (let c = 0; c < channels; c += 1) {
+            // An example moves the batch's mean and variance, and through them all the others.
+            const shared = training ? (dbeta[c] + normal[i + c] * dgamma[c]) / count : 0;
+            dx[i + c] = gamma[c] * scale[c] * (dy[i + c] - shared);
+          }
+        }
         return { dx, gradients: [dgamma, dbeta] };
       };
-      return { y: mapped(normal, (value, i) => gamma[i % channels] * value + beta[i % channels]), backward };
+      return { y, backward };
     },
   };
 }
@@ -114,8 +124,8 @@ export function batchNorm(channels, momentum = 0.9, epsilon = 0.001) {
 export const relu = (slope = 0) => ({
   weights: [],
   forward: (x) => ({
-    y: mapped(x, (value) => (value > 0 ? value : slope * value)),
-    backward: (dy) => ({ dx: mapped(dy, (value, i) => (x[i] > 0 ? value : slope * value)), gradients: [] }),
+    y: sloped(x, x, slope),
+    backward: (dy) => ({ dx: sloped(dy, x, slope), gradients: [] }),
   }),
 });
 
@@ -223,7 +233,7 @@ export function product(x, w, inputs, outputs) {
     for (let j = 0; j < inputs; j += 1) {
       const value = x[i * inputs + j];
       if (value === 0) continue; // as most pixels of a drawing are, and half of what ReLU returns
-      for (let k = 0; k < outputs; k += 1) y[i * outputs + k] += value * w[j * outputs + k];
+      for (let k = 0, at = i * outputs, from = j * outputs; k < outputs; k += 1) y[at + k] += value * w[from + k];
     }
   }
   return y;
@@ -237,7 +247,7 @@ function productOfTransposed(x, dy, inputs, outputs) {
     for (let j = 0; j < inputs; j += 1) {
       const value = x[i * inputs + j];
       if (value === 0) continue;
-      for (let k = 0; k < outputs; k += 1) dw[j * outputs + k] += value * dy[i * outputs + k];
+      for (let k = 0, at = j * outputs, from = i * outputs; k < outputs; k += 1) dw[at + k] += value * dy[from + k];
     }
   }
   return dw;
@@ -245,29 +255,44 @@ function productOfTransposed(x, dy, inputs, outputs) {
 
 // dx, from dy and w.
 function productWithTransposed(dy, w, inputs, outputs) {
-  const n = dy.length / outputs;
-  const dx = new Float64Array(n * inputs);
-  for (let i = 0; i < n; i += 1) {
-    for (let j = 0; j < inputs; j += 1) {
-      let sum = 0;
-      for (let k = 0; k < outputs; k += 1) sum += dy[i * outputs + k] * w[j * outputs + k];
-      dx[i * inputs + j] = sum;
-    }
+  const transposed = new Float64Array(w.length);
+  for (let j = 0; j < inputs; j += 1) {
+    for (let k = 0; k < outputs; k += 1) transposed[k * inputs + j] = w[j * outputs + k];
   }
-  return dx;
+  return product(dy, transposed, outputs, inputs);
 }
 
-// What x.map(f) returns, which takes browsers half as long again.
-function mapped(x, f) {
+// What follows is written as loops, without a function for every number, which takes browsers several times as long.
+
+function addedToRows(values, row) {
+  for (let i = 0; i < values.length; i += row.length) {
+    for (let k = 0; k < row.length; k += 1) values[i + k] += row[k];
+  }
+  return values;
+}
+
+// Values, times the slope where x is not positive.
+function sloped(values, x, slope) {
   const y = new Float64Array(x.length);
-  for (let i = 0; i < x.length; i += 1) y[i] = f(x[i], i);
+  for (let i = 0; i < x.length; i += 1) y[i] = x[i] > 0 ? values[i] : slope * values[i];
   return y;
 }
 
 function columnSums(values, columns) {
   const sums = new Float64Array(columns);
-  for (let i = 0; i < values.length; i += 1) sums[i % columns] += values[i];
+  for (let i = 0; i < values.length; i += columns) {
+    for (let c = 0; c < columns; c += 1) sums[c] += values[i + c];
+  }
   return sums;
+}
+
+function meanAndVariance(x, columns) {
+  const count = x.length / columns;
+  const [mean, variance] = [columnSums(x, columns).map((sum) => sum / count), new Float64Array(columns)];
+  for (let i = 0; i < x.length; i += columns) {
+    for (let c = 0; c < columns; c += 1) variance[c] += (x[i + c] - mean[c]) ** 2 / count;
+  }
+  return [mean, variance];
 }
 
 // Between square images and what a kernel sees of them, window after window: unfold copies, fold adds up.

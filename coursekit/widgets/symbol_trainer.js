@@ -256,13 +256,13 @@ function render({ model, el }) {
   const wake = () => { if (work && visible && !frame) frame = requestAnimationFrame(turn); };
   function turn() {
     frame = 0;
-    const end = performance.now() + SLICE;
+    const [end, before] = [performance.now() + SLICE, latest];
     while (work && performance.now() < end) {
       const { value, done } = work.next();
       if (done) work = null;
       else latest = value ?? latest;
     }
-    if (!work || !STILL.matches) drawShares();
+    if (!work || (latest !== before && !STILL.matches)) drawShares();
     wake();
   }
 
