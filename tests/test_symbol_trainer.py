@@ -86,8 +86,8 @@ LEARN = """async ([weights, seed]) => {
   const random = randomizer(9);
   const drawings = (strokes) => [1, 2, 3].map(() => shaken(strokes, random));
   const symbols = [drawings([[[7, 7], [21, 21]]]), drawings([[[21, 7], [7, 21]]]), drawings([[[14, 5], [14, 23]]])];
-  const copies = shakyCopies(symbols, randomizer(seed));
-  const said = [...learning(symbols, copies, pretrained(weights), seed)].filter((value) => value);
+  const copies = [...Array(200).keys()].map(shakyCopies(symbols, randomizer(seed + 1)));
+  const said = [...learning(symbols, pretrained(weights), seed)].filter((value) => value);
   const text = (strokes, pen) => String(rasterize(strokes, pen));
   const trained = symbols.flat().map((strokes) => text(strokes, 1.1));
   const known = copies.filter(({ strokes, pen }) => trained.includes(text(strokes, pen)));

@@ -10,10 +10,10 @@ const SLOPE = 0.2; // of the leaky ReLU
 const MOMENTUM = 0.5; // Adam's beta 1, as in DCGAN
 const RATES = [0.0001, 0.0003, 0.001, 0.003, 0.01];
 const EDGE = Math.sqrt(3); // uniform noise from -EDGE to EDGE has variance 1
-const CELLS = 32; // both ways, of the discriminator's judgment
-const center = (i) => REACH * ((2 * i + 1) / CELLS - 1);
-const PLACES = Float64Array.from({ length: 2 * CELLS * CELLS }, (_, i) => (
-  i % 2 ? -center(Math.floor(i / 2 / CELLS)) : center((i >> 1) % CELLS)));
+// Where the discriminator is asked for its judgment, with so many cells both ways. Untrained, it judges smoothly.
+const places = (cells) => Float64Array.from({ length: 2 * cells * cells }, (_, i) => (
+  REACH * (i % 2 ? 1 - (2 * Math.floor(i / 2 / cells) + 1) / cells : (2 * ((i >> 1) % cells) + 1) / cells - 1)));
+const [FINE, COARSE] = [32, 16].map(places);
 const [LINES, ALONG] = [9, 25]; // of the net over the square of noise: lines both ways, points on each
 const NET = Float64Array.from({ length: 4 * LINES * ALONG }, (_, i) => {
   const [point, upright] = [(i >> 1) % (LINES * ALONG), i < 2 * LINES * ALONG];
@@ -304,7 +304,7 @@ function drawField(context, play, points, colors, cursor) {
   context.fillRect(0, 0, size, size);
 
   context.imageSmoothingEnabled = false;
-  context.drawImage(judgment(play.d.forward(PLACES).y, [colors.accent, colors.second]), 0, 0, size, size);
+  context.drawImage(judgment(play.d.forward(play.steps.d ? FINE : COARSE).y, [colors.accent, colors.second]), 0, 0, size, size);
 
   const edge = play.noise === "uniform" ? EDGE : 2;
   const bent = play.g.forward(NET.map((share) => edge * share)).y;
@@ -331,12 +331,13 @@ function drawField(context, play, points, colors, cursor) {
 
 // A picture with a pixel for every place: one color where it is judged real, another where fake, the surer the stronger.
 function judgment(logits, colors) {
-  const context = Object.assign(document.createElement("canvas"), { width: CELLS, height: CELLS }).getContext("2d");
+  const cells = Math.sqrt(logits.length);
+  const context = Object.assign(document.createElement("canvas"), { width: cells, height: cells }).getContext("2d");
   const [real, fake] = colors.map((color) => {
     context.fillStyle = color; // which it gives back as #rrggbb
     return [1, 3, 5].map((at) => parseInt(context.fillStyle.slice(at, at + 2), 16));
   });
-  const picture = context.createImageData(CELLS, CELLS);
+  const picture = context.createImageData(cells, cells);
   logits.forEach((logit, i) => {
     const p = sigmoid(logit);
     picture.data.set([...(p > 0.5 ? real : fake), 255 * 0.7 * Math.abs(p - 0.5)], 4 * i);

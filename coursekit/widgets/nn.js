@@ -201,9 +201,10 @@ export function randomizer(seed) {
   return { uniform, normal };
 }
 
-// Outputs have about the size of the inputs (LeCun's normal initialization).
+// Outputs have about the size of the inputs (LeCun's normal initialization). Without random numbers there are zeros, for
+// weights to come.
 const initial = (inputs, outputs, random) => (
-  Float64Array.from({ length: inputs * outputs }, () => random.normal() * Math.sqrt(1 / inputs)));
+  Float64Array.from({ length: inputs * outputs }, random ? () => random.normal() * Math.sqrt(1 / inputs) : () => 0));
 
 // Numbers that travel as text: base64 of IEEE half precision, which browsers do not all know yet.
 export function bytes(text) {
@@ -300,14 +301,15 @@ function unfolding(size, channels, width, stride) {
   const across = Math.ceil(size / stride);
   const before = Math.max((across - 1) * stride + width - size, 0) >> 1; // of the padding; an odd one has more after
   // Where in an image each entry of its windows comes from; -1 is padding.
-  const from = new Int32Array((across * width) ** 2 * channels).map((_, i) => {
-    const entry = Math.floor(i / channels);
-    const [place, within] = [Math.floor(entry / width ** 2), entry % width ** 2];
-    const row = Math.floor(place / across) * stride + Math.floor(within / width) - before;
-    const column = (place % across) * stride + (within % width) - before;
-    const inside = row >= 0 && row < size && column >= 0 && column < size;
-    return inside ? (row * size + column) * channels + (i % channels) : -1;
-  });
+  const from = new Int32Array((across * width) ** 2 * channels);
+  for (let place = 0, k = 0; place < across * across; place += 1) {
+    for (let within = 0; within < width * width; within += 1) {
+      const row = Math.floor(place / across) * stride + Math.floor(within / width) - before;
+      const column = (place % across) * stride + (within % width) - before;
+      const inside = row >= 0 && row < size && column >= 0 && column < size;
+      for (let c = 0; c < channels; c += 1, k += 1) from[k] = inside ? (row * size + column) * channels + c : -1;
+    }
+  }
   const pixels = size * size * channels;
   return {
     unfold(images) {

@@ -68,13 +68,14 @@ const inPieces = (stroke) => stroke.flatMap((point, i) => {
   return Array.from({ length: pieces }, (_, k) => [0, 1].map((axis) => last[axis] + ((k + 1) / pieces) * (point[axis] - last[axis])));
 });
 
-// What the learners are tested on: copies of drawings of every symbol in turn, with thin and thick pens.
+// What the learners are tested on: copies of drawings of every symbol in turn, with thin and thick pens. A function that
+// makes the next one, of this number.
 function shakyCopies(symbols, random) {
-  return Array.from({ length: COPIES }, (_, i) => {
+  return (i) => {
     const label = i % symbols.length;
     const drawing = symbols[label][Math.floor(random.uniform() * symbols[label].length)];
     return { label, strokes: shaken(drawing, random), pen: PEN * (0.7 + 0.7 * random.uniform()) };
-  });
+  };
 }
 
 // Three convolutions of stride 2, each with batch norm and ReLU; flat, their last maps are the features.
@@ -84,7 +85,7 @@ const featureLayers = (random) => FILTERS.flatMap((filters, i) => [
 
 // The same layers with the weights of a network that was trained on digits.
 function pretrained(weights) {
-  const network = sequential(featureLayers(randomizer(0)));
+  const network = sequential(featureLayers());
   load(network, halves(weights));
   return network;
 }
@@ -118,21 +119,26 @@ function learner(network, rate, train, test) {
 const range = (count) => Array.from({ length: count }, (_, i) => i);
 const inParts = (count) => range(Math.ceil(count / BATCH)).map((part) => range(count).slice(part * BATCH, (part + 1) * BATCH));
 
-// Their pixels, a part at a time.
-function* pixels(items) {
-  const x = new Float64Array(items.length * PIXELS);
-  for (const part of inParts(items.length)) {
-    part.forEach((i) => x.set(rasterize(items[i].strokes, items[i].pen), i * PIXELS));
+// The pixels of so many drawings, a part at a time. item: makes the next one.
+function* pixels(count, item) {
+  const [x, labels] = [new Float64Array(count * PIXELS), []];
+  for (const part of inParts(count)) {
+    for (const i of part) {
+      const { label, strokes, pen } = item(i);
+      x.set(rasterize(strokes, pen), i * PIXELS);
+      labels.push(label);
+    }
     yield;
   }
-  return { x, labels: items.map(({ label }) => label) };
+  return { x, labels };
 }
 
 // Trains all three on the same drawings, in the same batches and as many steps. It yields after every small piece of work,
 // for whoever runs it to decide how much fits into a frame; now and then what they get right.
-function* learning(symbols, copies, features, seed) {
-  const train = yield* pixels(symbols.flatMap((drawings, label) => drawings.map((strokes) => ({ label, strokes, pen: PEN }))));
-  const test = yield* pixels(copies);
+function* learning(symbols, features, seed) {
+  const given = symbols.flatMap((drawings, label) => drawings.map((strokes) => ({ label, strokes, pen: PEN })));
+  const train = yield* pixels(given.length, (i) => given[i]);
+  const test = yield* pixels(COPIES, shakyCopies(symbols, randomizer(seed + 1)));
   const seen = [];
   for (const { x, labels } of [train, test]) {
     const found = [];
@@ -159,13 +165,13 @@ function* learning(symbols, copies, features, seed) {
     }
     if (step % SHOWN_EVERY) continue;
     const right = learners.map(() => 0);
-    for (const part of inParts(copies.length)) {
+    for (const part of inParts(COPIES)) {
       for (const [i, { rightOf }] of learners.entries()) {
         right[i] += rightOf(part);
         yield;
       }
     }
-    yield { step, drawings: train.labels.length, shares: right.map((count) => count / copies.length), guessing: 1 / symbols.length };
+    yield { step, drawings: train.labels.length, shares: right.map((count) => count / COPIES), guessing: 1 / symbols.length };
   }
 }
 
@@ -245,15 +251,17 @@ function render({ model, el }) {
   // Whenever a drawing comes or goes all three begin anew, so that what is shown depends on the drawings alone.
   function begin() {
     const symbols = pads.map(({ drawings }) => drawings).filter(({ length }) => length);
-    const copies = symbols.length > 1 ? shakyCopies(symbols, randomizer(seed + 1)) : [];
-    [latest, work] = [null, copies.length ? learning(symbols, copies, features, seed) : null];
+    const enough = symbols.length > 1;
+    [latest, work] = [null, enough ? learning(symbols, features, seed) : null];
     pads.forEach((pad) => pad.list(pad.drawings));
-    some.replaceChildren(...copies.slice(0, SOME).map(({ strokes, pen }) => thumbnail(strokes, pen)));
+    const shown = enough ? range(SOME).map(shakyCopies(symbols, randomizer(seed + 1))) : [];
+    some.replaceChildren(...shown.map(({ strokes, pen }) => thumbnail(strokes, pen)));
     draw();
     wake();
   }
 
-  const wake = () => { if (work && visible && !frame) frame = requestAnimationFrame(turn); };
+  // After a frame and not within it, where it would make a longer piece of work of what the browser has to do there.
+  const wake = () => { if (work && visible && !frame) frame = requestAnimationFrame(() => setTimeout(turn)); };
   function turn() {
     frame = 0;
     const [end, before] = [performance.now() + SLICE, latest];
