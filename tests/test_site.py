@@ -335,13 +335,18 @@ def test_a_page_that_is_loaded_again_is_whole_at_once(opened):
     assert not page.evaluate("window.begun")
 
 
-def test_a_long_state_comes_after_the_text(site):
-    page = read(site, CHAPTERS[2].stem)
-    files = [widget["data-state-in"] for widget in page.select(".coursekit-widget[data-state-in]")]
-    assert files and all((site.html / "_static" / name).stat().st_size > 50_000 for name in files)
-    loaded = [script["src"].partition("?")[0] for script in page.select("script[src]")]
-    assert all(loaded.index(f"_static/{name}") < loaded.index("_static/widgets.js") for name in files)
-    assert all(len(widget["data-state"]) < 50_000 for widget in page.select(".coursekit-widget[data-state]"))
+def test_a_long_state_comes_when_its_widget_is_drawn(site, browser):
+    soup = read(site, CHAPTERS[2].stem)
+    assert all(len(widget["data-state"]) < 50_000 for widget in soup.select(".coursekit-widget[data-state]"))
+    (file,) = [site.html / widget["data-state-in"] for widget in soup.select(".coursekit-widget[data-state-in]")]
+    assert file.stat().st_size > 50_000
+    page, asked = browser.new_page(viewport=WIDE), []
+    page.on("request", lambda request: asked.append(request.url.rpartition("/")[2]))
+    page.goto(f"{site.url}/{CHAPTERS[2].stem}.html", wait_until="networkidle")
+    assert file.name not in asked
+    draw_widgets(page)
+    assert asked.count(file.name) == 1
+    page.close()
 
 
 @pytest.mark.parametrize("marking", ["", "x.forEach((e=>{e.tabIndex=e.scrollWidth>e.clientWidth?0:-1}));" * 2])

@@ -11,7 +11,7 @@ from coursekit.widgets import base
 
 LOADER = Path(__file__).with_name("widgets.js")
 SHOWN = re.compile(r'class="coursekit-widget" data-widget="(\w+)"')
-# The weights of a network, for instance, which would hold up the text: they come in a file of their own, and later.
+# The weights of a network, for instance: they come in a file of their own, when the widget is drawn.
 LONG_STATE = re.compile(r'data-state="([^"]{50000,})"')
 
 
@@ -52,11 +52,11 @@ def add_widgets(app, pagename, templatename, context, doctree):
     for name in sorted(set(SHOWN.findall(body))):
         app.add_js_file(f"widgets/{name}.js", defer="defer")
     for text in LONG_STATE.findall(body):
-        name = f"widgets/state-{hashlib.sha256(text.encode()).hexdigest()[:12]}.js"
+        name = f"state-{hashlib.sha256(text.encode()).hexdigest()[:12]}.js"
         script = f"(globalThis.STATES ??= {{}})[{json.dumps(name)}] = {html.unescape(text)};\n"
-        Path(app.outdir, "_static", name).write_text(script, "utf-8")
-        app.add_js_file(name, defer="defer")
-        context["body"] = context["body"].replace(f'data-state="{text}"', f'data-state-in="{name}"')
+        Path(app.outdir, "_static", "widgets", name).write_text(script, "utf-8")
+        address = context["pathto"](f"_static/widgets/{name}", resource=True)
+        context["body"] = context["body"].replace(f'data-state="{text}"', f'data-state-in="{address}"')
 
 
 def setup(app):

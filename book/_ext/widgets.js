@@ -1,8 +1,8 @@
 // Draws the course's widgets on a static page: no kernel, no request to another host. Each is a
 // <div class="coursekit-widget" data-widget="quiz" data-state='{…}'>; what the div holds before is for readers without
 // JavaScript. Scripts before this one have put into WIDGETS the modules of the page's widgets, which Jupyter runs too, as
-// text, because browsers load no module files for a page that was opened from the disk. A long state is in STATES, where a
-// script has put it.
+// text, because browsers load no module files for a page that was opened from the disk. For the same reason a long state is
+// a script, too, which puts it into STATES by its name.
 {
   // The part of anywidget's model that a module may use, over a plain object.
   const plainModel = (state) => {
@@ -18,12 +18,19 @@
     };
   };
 
+  const stateIn = async (address) => {
+    await new Promise((done, failed) => {
+      document.head.append(Object.assign(document.createElement("script"), { src: address, onload: done, onerror: failed }));
+    });
+    return STATES[address.split("/").pop()];
+  };
+
   const waiting = new Set(document.querySelectorAll(".coursekit-widget[data-widget]"));
   const draw = async (el) => {
     if (!waiting.delete(el)) return;
     const source = WIDGETS[el.dataset.widget];
     const { default: widget } = await import(`data:text/javascript;charset=utf-8,${encodeURIComponent(source)}`);
-    const model = plainModel(el.dataset.state ? JSON.parse(el.dataset.state) : STATES[el.dataset.stateIn]);
+    const model = plainModel(el.dataset.state ? JSON.parse(el.dataset.state) : await stateIn(el.dataset.stateIn));
     el.replaceChildren();
     widget.render({ model, el });
   };
