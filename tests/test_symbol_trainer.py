@@ -41,7 +41,10 @@ DRAWINGS = """async ([weights, count]) => {
   const random = randomizer(3);
   const drawing = [[[7, 22], [14, 6], [21, 22]], [[9, 16], [19, 16]], [[4, 4]]];
   const images = [...Array(count)].map(() => rasterize(shaken(drawing, random), 1.1));
-  const features = pretrained(weights).forward(Float64Array.from(images.flatMap((image) => [...image]))).y;
+  const steps = pretrained(weights);
+  let step;
+  do step = steps.next(); while (!step.done);
+  const features = step.value.forward(Float64Array.from(images.flatMap((image) => [...image]))).y;
   return [images.map((image) => [...image]), [...features]];
 }"""
 
@@ -81,13 +84,13 @@ def test_ink_is_where_a_line_is_near(open_page):
 
 
 LEARN = """async ([weights, seed]) => {
-  const { learning, pretrained, rasterize, shaken, shakyCopies } = await import("./symbol_trainer.js");
+  const { learning, rasterize, shaken, shakyCopies } = await import("./symbol_trainer.js");
   const { randomizer } = await import("./nn.js");
   const random = randomizer(9);
   const drawings = (strokes) => [1, 2, 3].map(() => shaken(strokes, random));
   const symbols = [drawings([[[7, 7], [21, 21]]]), drawings([[[21, 7], [7, 21]]]), drawings([[[14, 5], [14, 23]]])];
   const copies = [...Array(200).keys()].map(shakyCopies(symbols, randomizer(seed + 1)));
-  const said = [...learning(symbols, pretrained(weights), seed)].filter((value) => value);
+  const said = [...learning(symbols, weights, seed)].filter((value) => value);
   const text = (strokes, pen) => String(rasterize(strokes, pen));
   const trained = symbols.flat().map((strokes) => text(strokes, 1.1));
   const known = copies.filter(({ strokes, pen }) => trained.includes(text(strokes, pen)));

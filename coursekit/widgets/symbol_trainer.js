@@ -83,10 +83,12 @@ const featureLayers = (random) => FILTERS.flatMap((filters, i) => [
   convolution({ size: SIZES[i], channels: FILTERS[i - 1] ?? 1, filters, stride: 2 }, random), batchNorm(filters), relu(),
 ]);
 
-// The same layers with the weights of a network that was trained on digits.
-function pretrained(weights) {
+// The same layers with the weights of a network that was trained on digits, a piece of work at a time.
+function* pretrained(weights) {
   const network = sequential(featureLayers());
+  yield;
   load(network, halves(weights));
+  yield;
   return network;
 }
 
@@ -135,11 +137,11 @@ function* pixels(count, item) {
 
 // Trains all three on the same drawings, in the same batches and as many steps. It yields after every small piece of work,
 // for whoever runs it to decide how much fits into a frame; now and then what they get right.
-function* learning(symbols, features, seed) {
+function* learning(symbols, weights, seed) {
   const given = symbols.flatMap((drawings, label) => drawings.map((strokes) => ({ label, strokes, pen: PEN })));
   const train = yield* pixels(given.length, (i) => given[i]);
   const test = yield* pixels(COPIES, shakyCopies(symbols, randomizer(seed + 1)));
-  const seen = [];
+  const [features, seen] = [yield* pretrained(weights), []];
   for (const { x, labels } of [train, test]) {
     const found = [];
     for (const part of inParts(labels.length)) {
@@ -198,7 +200,7 @@ const EXAMPLES = 5;
 
 function render({ model, el }) {
   const seed = model.get("seed");
-  const features = pretrained(model.get("weights"));
+  const weights = model.get("weights");
   const pads = [];
   let [active, work, latest, frame, visible, touched] = [0, null, null, 0, false, false];
 
@@ -252,7 +254,7 @@ function render({ model, el }) {
   function begin() {
     const symbols = pads.map(({ drawings }) => drawings).filter(({ length }) => length);
     const enough = symbols.length > 1;
-    [latest, work] = [null, enough ? learning(symbols, features, seed) : null];
+    [latest, work] = [null, enough ? learning(symbols, weights, seed) : null];
     pads.forEach((pad) => pad.list(pad.drawings));
     const shown = enough ? range(SOME).map(shakyCopies(symbols, randomizer(seed + 1))) : [];
     some.replaceChildren(...shown.map(({ strokes, pen }) => thumbnail(strokes, pen)));
