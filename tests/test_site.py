@@ -87,6 +87,7 @@ def test_it_is_accessible(visit):
     assert violations(visit.page, **only) == []
 
 
+@pytest.mark.parametrize("visit", ["light"], indirect=True)  # as wide in the dark
 def test_it_fits_a_phone(visit):
     visit.page.set_viewport_size(PHONE)
     width = visit.page.evaluate("document.documentElement.scrollWidth")
