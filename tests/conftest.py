@@ -168,7 +168,7 @@ def open_page(browser, tmp_path):
             f'<!doctype html><html lang="en" data-theme="{theme}"><title>Widgets</title><link rel="icon" href="data:,">'
             '<meta name="viewport" content="width=device-width"><link rel="stylesheet" href="widgets.css">'
             "<style>[data-theme=dark] { --pst-color-text-base: #ced6dd; --pst-color-text-muted: #9ca4af;"
-            " --pst-color-background: #14181e; background: #14181e; }</style>"
+            " --pst-color-background: #14181e; background: #14181e; color: #ced6dd; }</style>"
             f'<script defer src="widgets.js"></script><main><h1>Widgets</h1>{"".join(widgets)}</main>'
         )
         contexts.append(browser.new_context(**options))

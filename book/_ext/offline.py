@@ -55,8 +55,7 @@ def add_widgets(app, pagename, templatename, context, doctree):
         name = f"state-{hashlib.sha256(text.encode()).hexdigest()[:12]}.js"
         script = f"(globalThis.STATES ??= {{}})[{json.dumps(name)}] = {html.unescape(text)};\n"
         Path(app.outdir, "_static", "widgets", name).write_text(script, "utf-8")
-        address = context["pathto"](f"_static/widgets/{name}", resource=True)
-        context["body"] = context["body"].replace(f'data-state="{text}"', f'data-state-in="{address}"')
+        context["body"] = context["body"].replace(f'data-state="{text}"', f'data-state-in="{name}"')
 
 
 def setup(app):

@@ -18,11 +18,13 @@
     };
   };
 
-  const stateIn = async (address) => {
+  const here = document.currentScript.src;
+  const stateIn = async (name) => {
+    const src = new URL(`widgets/${name}`, here);
     await new Promise((done, failed) => {
-      document.head.append(Object.assign(document.createElement("script"), { src: address, onload: done, onerror: failed }));
+      document.head.append(Object.assign(document.createElement("script"), { src, onload: done, onerror: failed }));
     });
-    return STATES[address.split("/").pop()];
+    return STATES[name];
   };
 
   const waiting = new Set(document.querySelectorAll(".coursekit-widget[data-widget]"));
