@@ -461,7 +461,7 @@ def pages():
         url = f"http://127.0.0.1:{weight.serve(html).server_port}"
         slowdown = calibrated(f"{url}/index.html") if shutil.which("npx") else None
         browser = playwright.chromium.launch(executable_path=needs.chromium(), args=needs.CHROMIUM_FLAGS)
-        for page in sorted(html.glob("*.html")):
+        for page in sorted(set(html.glob("*.html")) - {html / "404.html"}):  # whose files have the public address
             measured = [weight.weigh(browser, html, url, page.stem, width) for width in weight.SCREENS]
             shifts = (f"{each.shift:.3f}" for each in measured)
             judged = slowdown and (page.stem in ("index", "claims") or page.stem[0].isdigit())
