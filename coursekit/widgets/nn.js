@@ -204,7 +204,7 @@ export function randomizer(seed) {
 // Outputs have about the size of the inputs (LeCun's normal initialization). Without random numbers there are zeros, for
 // weights to come.
 const initial = (inputs, outputs, random) => (
-  Float64Array.from({ length: inputs * outputs }, random ? () => random.normal() * Math.sqrt(1 / inputs) : () => 0));
+  new Float64Array(inputs * outputs).map(() => (random ? random.normal() * Math.sqrt(1 / inputs) : 0)));
 
 // Numbers that travel as text: base64 of IEEE half precision, which browsers do not all know yet.
 export function bytes(text) {
