@@ -106,9 +106,15 @@ def policy():
     keras.config.set_dtype_policy(before)
 
 
+def lay_out(page):
+    """Give a page its reader's first sign, and wait until all of it is laid out."""
+    page.evaluate("dispatchEvent(new Event('wheel'))")
+    page.wait_for_function("!document.documentElement.hasAttribute('data-piecemeal')")
+
+
 def go_to(element):
     """Go to an element of a page, once the page is laid out: a widget is drawn when the reader comes near."""
-    element.page.wait_for_function("!document.documentElement.hasAttribute('data-piecemeal')")
+    lay_out(element.page)
     element.scroll_into_view_if_needed()
 
 

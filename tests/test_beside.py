@@ -9,7 +9,7 @@ import margin
 import nbformat
 import pytest
 import steps
-from conftest import ROOT
+from conftest import ROOT, lay_out
 from docutils import nodes
 from playwright.sync_api import expect
 
@@ -77,7 +77,7 @@ def test_a_note_takes_what_is_in_it_along():
 def test_notes_stand_beside_the_text_and_cover_nothing(visit):
     page = visit("01-transfer-learning")
     page.evaluate("document.querySelectorAll('.waits-bar button').forEach((button) => button.click())")
-    page.wait_for_function("!document.documentElement.hasAttribute('data-piecemeal')")  # all of it is laid out
+    lay_out(page)
     notes = page.locator(".margin-note:visible")
     assert notes.count() > 10
     covered = page.evaluate("""() => {

@@ -23,7 +23,7 @@ import weight
 import yaml
 from accessibility import violations
 from bs4 import BeautifulSoup
-from conftest import ROOT, draw_widgets
+from conftest import ROOT, draw_widgets, lay_out
 from fontTools.ttLib import TTFont
 from PIL import Image
 from playwright.sync_api import expect
@@ -114,6 +114,7 @@ def test_it_is_light_and_does_not_jump(site, browser, name, width):
     measured = weight.weigh(browser, site.html, site.url, name, width)
     assert measured.kib <= weight.most_kib(name)
     assert measured.shift <= weight.MOST_SHIFT
+    assert "maths.woff" not in measured.files or read(site, name).select(".math")
 
 
 def test_its_images_keep_their_place_and_wait_for_the_reader(site, name):
@@ -123,9 +124,9 @@ def test_its_images_keep_their_place_and_wait_for_the_reader(site, name):
     assert late == [(None, None), *[("lazy", "async")] * len(images)][: len(images)]
 
 
-def test_it_loads_what_maths_needs_only_for_maths(site, name):
-    page = read(site, name)
-    assert len(page.select('link[href*="maths.css"]')) == bool(page.select(".math"))
+def test_it_waits_for_one_style_sheet(site, name):
+    sheets = [link["href"].rpartition("/")[2] for link in read(site, name).select("link[rel~=stylesheet]")]
+    assert sheets == ["site.css"]
 
 
 def test_its_formulas_are_drawn_in_their_font(site, name):
@@ -140,7 +141,7 @@ def test_its_formulas_are_drawn_in_their_font(site, name):
 
 def test_it_has_the_icons_that_it_shows(site, name):
     """Those that it names by a class, and those that the theme's style draws, of admonitions for instance."""
-    style = (site.html / "_static" / "styles" / "pydata-sphinx-theme.css").read_text("utf-8")
+    style = (site.html / "_static" / "site.css").read_text("utf-8")
     fonts = re.findall(r"font-family:Font Awesome[^}]*base64,([\w+/=]+)", style)
     in_fonts = {code for font in fonts for code in TTFont(io.BytesIO(base64.b64decode(font))).getBestCmap()}
     rules = re.findall(r'((?:\.fa-[\w-]+:before,?)+){content:"\\(\w+)"', style)
@@ -303,11 +304,19 @@ def test_a_page_is_laid_out_a_section_at_a_time_and_in_the_end_as_it_would_be_at
     heights, begun = {}, {}
     for at in ("", f"#{MIDDLE}"):
         page = opened(at)
-        page.wait_for_function(f"!{PIECEMEAL}")
+        lay_out(page)
         draw_widgets(page)
         begun[at], heights[at] = page.evaluate("[window.begun, document.documentElement.scrollHeight]")
     assert list(begun.values()) == [True, False]
     assert len(set(heights.values())) == 1 and heights[""] > 10 * WIDE["height"]
+
+
+def test_what_is_not_seen_waits_for_the_readers_first_sign(opened):
+    page = opened()
+    left = "document.querySelectorAll('.bd-article > section > section:not(.laid-out)').length"
+    assert page.evaluate(f"[{PIECEMEAL}, document.querySelector('.laid-out')]") == [True, None]
+    page.mouse.move(300, 300)
+    page.wait_for_function(f"{left} === 0 && !{PIECEMEAL}")
 
 
 @pytest.mark.parametrize("link", ["beside it", "on another page"])

@@ -205,14 +205,9 @@ def link_names(app, doctree, docname):
             literal.replace_self(nodes.reference("", "", literal.deepcopy(), refuri=up + place, internal=True))
 
 
-def add_style(app, pagename, templatename, context, doctree):
-    if pagename.startswith("source/"):
-        app.add_css_file(STYLE.name)
-
-
 def setup(app):
     app.add_directive("annotated", Annotated)
     app.connect("doctree-resolved", link_names)
     offline.publish(app, STYLE)
-    app.connect("html-page-context", add_style)
+    app.add_css_file(STYLE.name)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -1,8 +1,10 @@
 // Lays a long page out a section at a time, so that it answers sooner: of a page that opens at its top, what follows is laid
-// out when the reader comes near or the browser has nothing else to do, and a widget is drawn when the reader comes near. To
-// open at a place, by a link or once more, takes the whole page, and its widgets, which wait for the event.
+// out when the reader comes near or, from the first sign of one, when the browser has nothing else to do; and a widget is drawn
+// when the reader comes near. To open at a place, by a link or once more, takes the whole page, and its widgets, which wait
+// for the event.
 {
   const root = document.documentElement;
+  const SIGNS = ["keydown", "pointerdown", "pointermove", "scroll", "touchstart", "wheel"];
   // A page may be busy for long: then it does not wait. Safari knows no idle time.
   const whenIdle = (work) => (window.requestIdleCallback ? requestIdleCallback(work, { timeout: 200 }) : setTimeout(work, 50));
   const layOutNext = () => {
@@ -14,7 +16,14 @@
 
   const opened = performance.getEntriesByType("navigation")[0]?.type; // and not loaded again, or come back to
   root.toggleAttribute("data-piecemeal", opened === "navigate" && !location.hash);
-  window.addEventListener("load", () => whenIdle(layOutNext));
+  const begun = new AbortController();
+  const begin = () => {
+    begun.abort();
+    whenIdle(layOutNext);
+  };
+  window.addEventListener("load", () => {
+    for (const sign of SIGNS) window.addEventListener(sign, begin, { signal: begun.signal, passive: true });
+  });
   document.addEventListener("click", ({ target }) => {
     if (!target.closest("a[href^='#']")) return;
     root.removeAttribute("data-piecemeal");

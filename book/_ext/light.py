@@ -1,8 +1,9 @@
 """Pages that come fast and do not jump: each loads what it uses, and its images keep their place before they are there.
 
-Of the theme's style the site uses a quarter, and of its icons about twenty: rules that can apply to nothing are left
-out, and the icons stay the theme's own font, cut down to these, in its style sheet. Of the elements of code every other
-one has the color of code: names, brackets and spaces do without.
+All pages share one style sheet, since nothing is drawn before the last of them is there. Of the theme's style the site
+uses a quarter, and of its icons about twenty: rules that can apply to nothing are left out, and the icons stay the
+theme's own font, cut down to these. Of the elements of code every other one has the color of code: names, brackets and
+spaces do without.
 """
 
 import base64
@@ -20,12 +21,9 @@ from sphinx.writers.html5 import HTML5Translator
 
 # Assets by a part of their name or text, and what a page has that uses them.
 USED_BY = {
-    "cards.css": "verdict",
     "clipboard": "highlight",
     "copybutton": "highlight",
     "design-tabs": "sd-",
-    "mystnb": 'class="cell',
-    "maths.css": "<math",
     "sphinx-design": "sd-",
     "widgets.": "coursekit-widget",
 }
@@ -39,25 +37,37 @@ AT_ONCE = ("documentation_options.js", "explorer.js", "light.js", "story.js")
 SCRIPT = Path(__file__).with_name("light.js")
 
 THEME = Path(pydata_sphinx_theme.__file__).parent / "theme" / "pydata_sphinx_theme" / "static"
-STYLE = "styles/pydata-sphinx-theme.css"
+STYLE, BASIC = "styles/pydata-sphinx-theme.css", "basic.css"  # which the theme's begins with
+SITE_STYLE = "site.css"  # what all pages load: book/_templates/static/webpack-macros.html
+# Style sheets that are used to their last rule.
+OURS = {"annotated.css", "cards.css", "custom.css", "maths.css", "widgets.css"}
+CHARSET = '@charset "UTF-8";'
 COMMENT = re.compile(r"/\*.*?\*/", re.DOTALL)
 RULE = re.compile(r"([^{}]+)(\{[^{}]*\})")
-SELECTORS = re.compile(r",(?![^()]*\))")
-CONDITION = re.compile(r":(?:has|is|not|where)\(.*?\)+")
-# Of elements in the pages, and what scripts give theirs; the last is put together in the theme's script.
+EMPTY = re.compile(r"[^{};]+\{\s*\}")
+# Commas outside of parentheses, which may have others in them; and what may hold of a selector, or need not.
+SELECTORS = re.compile(r",(?![^()]*(?:\([^()]*\)[^()]*)*\))")
+CONDITION = re.compile(r":(?:has|is|not|where)\((?:[^()]|\([^()]*\))*\)|\[[^]]*\]")
+CLASS = re.compile(r"\.(-?[a-zA-Z_][\w-]*)")
+QUOTED = """"[^"]*"|'[^']*'"""
+VARIABLE = re.compile(
+    rf"""(?<=[{{;\s])(--[\w-]+)\s*:(?:{QUOTED}|\((?:{QUOTED}|[^()"']|\([^()]*\))*\)|[^;{{}}"'(])*;?"""
+)
+# Of elements in the pages, and what Bootstrap gives a tooltip or a menu of the theme's. The rest of it is not used.
 CLASSES = re.compile(r'class="?([^">]*)')
-ADDED_BY_SCRIPTS = {"bs-tooltip-auto"}
+BOOTSTRAP = "bootstrap.js"
+ADDED_BY_BOOTSTRAP = {"bs-tooltip-auto", "fade", "show", "tooltip", "tooltip-arrow", "tooltip-inner"}
 ICON_FONT = re.compile(r"@font-face\{[^}]*vendor/fontawesome/webfonts/([\w-]+)\.woff2[^}]*\}")
 ICON_CLASSES = {"fa-solid-900": {"fas", "fa-solid"}, "fa-brands-400": {"fab", "fa-brands"}, "fa-regular-400": {"far"}}
-NOT_PUBLISHED = ("**/*.map", "scripts/fontawesome.js*", "vendor/fontawesome/webfonts/*")
+NOT_PUBLISHED = ("**/*.map", "scripts/fontawesome.js*", STYLE, "vendor/fontawesome/webfonts/*")
 
 
 def leave_out(app, pagename, templatename, context, doctree):
     """Take off a page what nothing on it uses or shows, and let the scripts that are left not hold up its drawing."""
     body = DRAWN.sub(WITH_PROPORTIONS, PLAIN_CODE.sub(r"\1", context.get("body", "")))
     context["body"] = body
-    for kind in ("script_files", "css_files"):
-        context[kind] = [asset for asset in context[kind] if is_used(asset, body)]
+    context["script_files"] = [script for script in context["script_files"] if is_used(script, body)]
+    context["css_files"] = []
     if templatename == "page.html":  # the page of the search has scripts of its own, which want the others first
         for script in context["script_files"]:
             if script.filename and Path(script.filename).name not in AT_ONCE:
@@ -100,36 +110,49 @@ def visit_image(self, node):
     self.body[-1] = self.body[-1].replace("<img ", f"<img {attributes}", 1)
 
 
-def cut_style(app, error):
-    """Write the theme's style with the rules and icons that the pages use, and delete what no page asks for."""
+def write_style(app, error):
+    """Write the style sheet of all pages: of others' rules, variables and icons those that the pages use."""
     if error:
         return
     static = Path(app.outdir) / "_static"
-    pages = [page.read_text("utf-8") for page in Path(app.outdir).rglob("*.html")]
-    shown = {name for page in pages for names in CLASSES.findall(page) for name in names.split()}
     for pattern in NOT_PUBLISHED:
         for file in static.glob(pattern):
             file.unlink()
-    scripts = [script.read_text("utf-8") for folder in (static, static / "scripts") for script in folder.glob("*.js")]
-    known = shown | ADDED_BY_SCRIPTS | {word for script in scripts for word in re.findall(r"[\w-]+", script)}
-    style = COMMENT.sub("", (THEME / STYLE).read_text("utf-8"))
-    style = RULE.sub(lambda rule: applicable(*rule.groups(), known), style)
-    # The theme's styles draw some icons by their number, and some by their character.
-    others = (static / "styles" / "sphinx-book-theme.css").read_text("utf-8")
-    codes = {int(code, 16) for code in re.findall(r'"\\([0-9a-f]{4})"', style + others)}
-    codes |= {ord(letter) for letter in style if not letter.isascii()}
-    style = ICON_FONT.sub(lambda face: font_face(face, codes) if shown & ICON_CLASSES[face[1]] else "", style)
-    (static / STYLE).write_text(style, "utf-8")
+    pages = [page.read_text("utf-8") for page in Path(app.outdir).rglob("*.html")]
+    scripts = [script.read_text("utf-8") for script in static.rglob("*.js") if script.name != BOOTSTRAP]
+    used = [sheet for sheet in app.builder.globalcontext["css_files"] if any(is_used(sheet, page) for page in pages)]
+    files = [static / BASIC, THEME / STYLE, *(Path(app.outdir) / sheet.filename for sheet in used)]
+    sheets = {file.name: COMMENT.sub("", file.read_text("utf-8").replace(CHARSET, "")) for file in files}
+
+    shown = {name for page in pages for names in CLASSES.findall(page) for name in names.split()}
+    known = shown | ADDED_BY_BOOTSTRAP | {word for script in scripts for word in re.findall(r"[\w-]+", script)}
+    for name in sheets.keys() - OURS:
+        sheets[name] = RULE.sub(lambda rule: applicable(*rule.groups(), known), sheets[name])
+    style = with_icons("".join(sheets.values()), shown)
+    style = without_unused(style, {name for text in (*pages, *scripts) for name in re.findall(r"--[\w-]+", text)})
+    (static / SITE_STYLE).write_text(CHARSET + re.sub(r"\s*([{};])\s*|\s+", lambda gap: gap[1] or " ", style), "utf-8")
 
 
 def applicable(selectors, declarations, known):
     """A rule with the selectors whose classes exist, conditions aside, or an empty text."""
-    kept = [
-        selector
-        for selector in SELECTORS.split(selectors)
-        if known.issuperset(re.findall(r"\.([a-zA-Z_][\w-]*)", CONDITION.sub("", selector)))
-    ]
+    kept = [each for each in SELECTORS.split(selectors) if known.issuperset(CLASS.findall(CONDITION.sub("", each)))]
     return ",".join(kept) + declarations if kept else ""
+
+
+def with_icons(style, shown):
+    """The style with its icon fonts in it, cut down to what it draws, by its number or its character."""
+    codes = {int(code, 16) for code in re.findall(r'"\\([0-9a-f]{4})"', style)}
+    codes |= {ord(letter) for letter in style if not letter.isascii()}
+    return ICON_FONT.sub(lambda face: font_face(face, codes) if shown & ICON_CLASSES[face[1]] else "", style)
+
+
+def without_unused(style, known):
+    """The style without variables that nothing reads, which some are by others alone, and without empty rules."""
+    unused = set(VARIABLE.findall(style)) - known.union(re.findall(r"var\(\s*(--[\w-]+)", style))
+    if not unused:
+        return style
+    style = VARIABLE.sub(lambda found: "" if found[1] in unused else found[0], style)
+    return without_unused(EMPTY.sub("", style), known)
 
 
 def font_face(face, codes):
@@ -157,5 +180,5 @@ def setup(app):
     app.add_node(nodes.image, override=True, html=(visit_image, HTML5Translator.depart_image))
     app.connect("doctree-read", compress, priority=400)  # before Sphinx collects the images
     app.connect("html-page-context", leave_out, priority=900)  # when all extensions have added theirs
-    app.connect("build-finished", cut_style)
+    app.connect("build-finished", write_style, priority=900)  # when the theme has written the colors of code
     return {"parallel_read_safe": True, "parallel_write_safe": True}
