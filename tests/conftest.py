@@ -119,7 +119,8 @@ def go_to(element):
 
 
 def draw_widgets(page):
-    """Go to each widget of a page, and back to the top."""
+    """Lay a page out, go to each widget, and back to the top."""
+    lay_out(page)
     for widget in page.locator(".coursekit-widget[data-widget]").all():
         go_to(widget)
         widget.locator("[class^=ck-]").first.wait_for()

@@ -25,6 +25,15 @@
   };
   mark();
 
+  // Who reads code has every bar open as it comes: one that opens later moves what is below it.
+  if (root.dataset.read === "code") {
+    const coming = new MutationObserver(() => {
+      document.querySelectorAll("details.hide:not([open])").forEach((bar) => { bar.open = true; });
+    });
+    coming.observe(root, { childList: true, subtree: true });
+    document.addEventListener("DOMContentLoaded", () => coming.disconnect());
+  }
+
   const element = (tag, attributes, ...children) => {
     const node = Object.assign(document.createElement(tag), attributes);
     node.append(...children);
