@@ -34,6 +34,8 @@ from coursekit import cards, claims, plots, records
 WIDE = {"width": 1280, "height": 900}
 PHONE = {"width": 390, "height": 844}
 CHAPTERS = sorted((ROOT / "book").glob("0*.ipynb"))
+TRANSITIONS = """() => Promise.allSettled(
+  document.getAnimations().filter((each) => each instanceof CSSTransition).map((each) => each.finished))"""
 
 
 def pages():
@@ -91,6 +93,7 @@ def test_it_is_accessible_in_the_dark(visit):
     """Of all that Axe looks at, only the colors are other ones."""
     visit.page.emulate_media(color_scheme="dark")
     visit.page.locator("html[data-theme=dark]").wait_for()
+    visit.page.evaluate(TRANSITIONS)
     found = violations(visit.page, runOnly=["color-contrast"])
     visit.page.emulate_media(color_scheme="light")
     assert found == []
