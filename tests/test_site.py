@@ -145,6 +145,38 @@ def test_it_waits_for_one_style_sheet(site, name):
     assert sheets == ["site.css"]
 
 
+@pytest.mark.parametrize(
+    ("selectors", "kept"),
+    [
+        (".a,.b", ".a"),
+        ("p, .b, .a p", "p, .a p"),
+        (".b", ""),
+        (".a .-b", ""),
+        (".a:not(.b, .c:is(.d)), .c", ".a:not(.b, .c:is(.d))"),
+        (":is(.b, .c:not(.d)) .a", ":is(.b, .c:not(.d)) .a"),
+        ("a[href$='.b']", "a[href$='.b']"),
+        ("12.5%", "12.5%"),
+    ],
+)
+def test_a_rule_is_kept_for_what_it_can_apply_to(selectors, kept):
+    assert light.applicable(selectors, "{x}", {"a"}) == (f"{kept}{{x}}" if kept else "")
+
+
+@pytest.mark.parametrize(
+    ("style", "left"),
+    [
+        (":root{--a:1px;--b:2px}p{margin:var(--b)}", ":root{--b:2px}p{margin:var(--b)}"),
+        (":root{--a:1px;--b:var(--a)}", ""),
+        ("@media x{p{--a:1px}}q{top:0}", "q{top:0}"),
+        (":root{--a:url(\"data:x;(')};\");--b:f(g(1;2), ';)');}p{top:0}", "p{top:0}"),
+        (":root{--a:1px}p{margin:var( --a, 0)}", ":root{--a:1px}p{margin:var( --a, 0)}"),
+        (":root{--known: var(--a); --a: 1px}", ":root{--known: var(--a); --a: 1px}"),
+    ],
+)
+def test_a_variable_is_kept_for_what_reads_it(style, left):
+    assert light.without_unused(style, {"--known"}) == left
+
+
 def test_its_formulas_are_drawn_in_their_font(site, name):
     page = read(site, name)
     for annotation in page.select("math annotation"):

@@ -150,7 +150,7 @@ def without_unused(style, known):
     """The style without variables that nothing reads, which some are by others alone, and without empty rules."""
     unused = set(VARIABLE.findall(style)) - known.union(re.findall(r"var\(\s*(--[\w-]+)", style))
     if not unused:
-        return style
+        return EMPTY.sub("", style)  # conditions that are about nothing any more
     style = VARIABLE.sub(lambda found: "" if found[1] in unused else found[0], style)
     return without_unused(EMPTY.sub("", style), known)
 
