@@ -15,10 +15,11 @@
   };
 
   const opened = performance.getEntriesByType("navigation")[0]?.type; // and not loaded again, or come back to
-  root.toggleAttribute("data-piecemeal", opened === "navigate" && !location.hash);
+  if (opened === "navigate" && !location.hash) root.dataset.piecemeal = "waiting";
   const begun = new AbortController();
   const begin = () => {
     begun.abort();
+    if (root.dataset.piecemeal) root.dataset.piecemeal = "begun";
     whenIdle(layOutNext);
   };
   window.addEventListener("load", () => {
