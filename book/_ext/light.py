@@ -8,6 +8,7 @@ spaces do without.
 
 import base64
 import io
+import logging
 import re
 from pathlib import Path
 
@@ -164,6 +165,7 @@ def font_face(face, codes):
 
 def cut_font(file, codes):
     """The bytes of a font with some characters, their other forms and what it knows of laying them out, as WOFF."""
+    logging.getLogger(subset.__name__).setLevel(logging.WARNING)  # or it tells of every table
     font = subset.load_font(file, subset.Options())
     cutter = subset.Subsetter()
     cutter.populate(unicodes=codes)
