@@ -125,11 +125,13 @@
       draw();
       press();
     }));
-    box.checked = root.hasAttribute("data-guess-first");
-    box.addEventListener("change", () => {
-      remember("coursekit-wait", box.checked ? "yes" : "no");
-      draw();
-    });
+    if (box) { // on a page that asks
+      box.checked = root.hasAttribute("data-guess-first");
+      box.addEventListener("change", () => {
+        remember("coursekit-wait", box.checked ? "yes" : "no");
+        draw();
+      });
+    }
     document.querySelectorAll(".waits-bar button").forEach((button) => {
       button.addEventListener("click", () => {
         const bar = button.parentElement;

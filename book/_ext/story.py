@@ -32,10 +32,12 @@ CALLS = {*widgets.__all__, "records.write", "claims.verdicts"}
 SWITCHES = """
 <div class="reading" role="group" aria-label="How to read this page">
 <button type="button" data-read="story">Story</button><button type="button" data-read="code">Code</button>
-<label><input type="checkbox"> Results wait for my guess</label>
-<span>{minutes} minutes {progress}</span>
+{guesses}
 </div>
 """
+# Of a page that asks; an exercise says itself how long it takes, and hides no result.
+GUESSING = """<label><input type="checkbox"> Results wait for my guess</label>
+<span>{minutes} minutes to read {progress}</span>"""
 BAR = """
 <p class="waits-bar" data-for="{keys}">What came out waits for your {guess}. <button type="button">Show it</button></p>
 """
@@ -61,7 +63,8 @@ def arrange(app, doctree):
     waiting = [key for section in list(doctree.findall(nodes.section)) for key in let_wait(section)]
     title = next(iter(doctree.findall(nodes.title)))
     read = read_cells(app.env.doc2path(app.env.docname))
-    switches = SWITCHES.format(minutes=minutes(read), progress=progress(read))
+    guesses = GUESSING.format(minutes=minutes(read), progress=progress(read)) if questions(read) else ""
+    switches = SWITCHES.format(guesses=guesses)
     title.parent.insert(1, raw(switches + style(waiting)))
     for cell in cells:
         if ledger.ASKS_FOR_VERDICTS.match(source_of(cell)):

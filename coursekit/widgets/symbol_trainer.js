@@ -9,7 +9,7 @@ const SOME = 10; // of them are shown
 const BATCH = 8;
 const STEPS = 60;
 const SHOWN_EVERY = 15; // steps
-const SLICE = 4; // milliseconds of a frame, and one more piece of work, so that a phone goes on answering
+const SLICE = 6; // milliseconds of a frame, or one piece of work that is longer, so that a phone goes on answering
 const VIEW = `0 0 ${SIDE} ${SIDE}`;
 const STILL = matchMedia("(prefers-reduced-motion: reduce)");
 const [FILTERS, SIZES, FEATURES] = [[8, 16, 32], [28, 14, 7], 4 * 4 * 32];
@@ -266,11 +266,13 @@ function render({ model, el }) {
   const wake = () => { if (work && visible && !frame) frame = requestAnimationFrame(() => setTimeout(turn)); };
   function turn() {
     frame = 0;
-    const [end, before] = [performance.now() + SLICE, latest];
-    while (work && performance.now() < end) {
+    let [now, last] = [performance.now(), 0];
+    const [end, before] = [now + SLICE, latest];
+    while (work && now + last < end) { // one more piece of work, if it may be as long as the last one
       const { value, done } = work.next();
       if (done) work = null;
       else latest = value ?? latest;
+      [last, now] = [performance.now() - now, performance.now()];
     }
     if (!work || (latest !== before && !STILL.matches)) drawShares();
     wake();
