@@ -467,7 +467,7 @@ def pages():
             judged = slowdown and (page.stem in ("index", "claims") or page.stem[0].isdigit())
             runs = [lighthouse(f"{url}/{page.name}", slowdown)[0] for _ in range(3)] if judged else [[]]
             scores = " ".join(map(str, sorted(runs)[len(runs) // 2]))
-            table.add_row(page.stem, f"{measured[0].kib:.0f}", str(len(measured[0].files)), *shifts, scores)
+            table.add_row(page.stem, f"{measured[0].kib:.0f}", str(measured[0].requests), *shifts, scores)
     table.caption = f"Lighthouse slows this machine {slowdown:.1f} times." if slowdown else "Lighthouse needs npx."
     return table
 
