@@ -8,6 +8,7 @@ import errno
 import os
 import subprocess
 import sys
+import threading
 import types
 import unittest.mock
 from pathlib import Path
@@ -337,10 +338,39 @@ def test_waiting_is_that_of_the_thread_which_waited_most_since_the_last_look(loo
     counter, so_far, expected = processes(), {}, 0
     for look in looks:
         expected += max(look.values(), default=0)
-        so_far = {thread: so_far.get(thread, 0) + waited for thread, waited in look.items()}
-        waits = unittest.mock.patch.object(usage, "_waits", lambda _, now=so_far: now.items())
-        with waits, unittest.mock.patch.object(counter, "_tree", lambda: [counter.first]):
+        so_far = {
+            thread: usage.Thread(0, waited + so_far.get(thread, usage.Thread()).waits)
+            for thread, waited in look.items()
+        }
+        threads = unittest.mock.patch.object(usage, "_threads", lambda _, now=so_far: now.items())
+        with threads, unittest.mock.patch.object(counter, "_tree", lambda: [counter.first]):
             assert counter.times()[1] == pytest.approx(expected)
+
+
+@given(st.lists(st.tuples(st.booleans(), st.floats(0.01, 3)), max_size=20))
+def test_a_wait_counts_while_it_lasts(spans):
+    """Of each time between two looks: whether the thread ran or waited, and for how long."""
+    before, ran, waits, lasts, counted = usage.Thread(ready=True), 0.0, 0.0, 0.0, 0.0
+    for runs, seconds in spans:
+        if runs:
+            ran, waits, lasts = ran + seconds, waits + lasts, 0.0  # the kernel counts what is over
+        else:
+            lasts += seconds
+        now = usage.Thread(ran, waits, ready=True)
+        counted += max(now.ran - before.ran, seconds - now.waited(before, seconds))
+        before = now
+    assert counted == pytest.approx(ran)
+
+
+def test_who_sleeps_does_not_wait():
+    child = subprocess.Popen(["cat"], stdin=subprocess.PIPE)
+    while psutil.Process(child.pid).status() != psutil.STATUS_SLEEPING:
+        pass
+    (asleep,) = [thread for _, thread in usage._threads(child.pid)]
+    child.communicate()
+    own = dict(usage._threads(os.getpid()))[str(threading.get_native_id())]
+    assert own.ready and own.ran > 0 and not asleep.ready
+    assert asleep.waited(asleep, elapsed=5) == asleep.waited(asleep._replace(ready=True), elapsed=5) == 0
 
 
 @pytest.mark.parametrize(("files", "sockets"), [(0, 0), (100, 0), (0, 30), (1000, 10)])
@@ -368,5 +398,5 @@ def test_what_has_ended_uses_nothing_more():
     counter = usage.Processes(ended.pid, LIMITS)
     ended.wait()
     assert counter.times() == (0, 0) and counter.excess() == ""
-    assert list(usage._waits(ended.pid)) == [] and usage._memory(ended.pid) == usage.OF_PROCESS
+    assert list(usage._threads(ended.pid)) == [] and usage._memory(ended.pid) == usage.OF_PROCESS
     counter.kill()

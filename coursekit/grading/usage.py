@@ -11,6 +11,7 @@ import os
 import re
 import subprocess
 import time
+import typing
 import uuid
 from pathlib import Path
 
@@ -170,7 +171,7 @@ class Processes:
         self.limits = limits
         self.first = psutil.Process(pid)
         self.processor, self.waited = 0.0, 0.0
-        self.waits = {}
+        self.looked, self.threads = time.monotonic(), {}
 
     def excess(self):
         """What there is too much of, as the end of a sentence, or an empty text."""
@@ -186,9 +187,10 @@ class Processes:
                 processor += sum(process.cpu_times()[:4])  # its own and those of children that have ended
         # Where nobody waits for a child, its time is lost; it does not run backwards.
         self.processor = max(self.processor, processor)
-        waits = dict(entry for process in tree for entry in _waits(process.pid))
-        self.waited += max((waited - self.waits.get(thread, 0) for thread, waited in waits.items()), default=0)
-        self.waits = waits
+        before, self.threads = self.threads, dict(entry for process in tree for entry in _threads(process.pid))
+        looked, self.looked = self.looked, time.monotonic()
+        waits = (now.waited(before.get(thread, Thread()), self.looked - looked) for thread, now in self.threads.items())
+        self.waited += max(waits, default=0)
         return self.processor, self.waited
 
     def kill(self):
@@ -237,10 +239,28 @@ def _of_sandbox(tree):
     return 0
 
 
-def _waits(pid):
-    """Pairs of each thread of a process and the seconds that it was ready to run and waited, if the kernel tells."""
+class Thread(typing.NamedTuple):
+    """What the kernel tells of a thread: seconds that it ran, seconds of waits that are over, whether it is ready."""
+
+    ran: float = 0.0
+    waits: float = 0.0
+    ready: bool = False
+
+    def waited(self, before, elapsed):
+        """Seconds that it was ready to run and waited, of those since an earlier look.
+
+        The kernel counts a wait when it is over. One that lasts is the time in which the thread was ready, and did not
+        run.
+        """
+        lasts = elapsed - (self.ran - before.ran) if self.ready and before.ready else 0.0
+        return max(self.waits - before.waits, lasts)
+
+
+def _threads(pid):
+    """Pairs of the number and the ``Thread`` of each of a process, if the kernel tells."""
     with contextlib.suppress(OSError):
-        for thread in os.listdir(f"/proc/{pid}/task"):
-            fields = _read(f"/proc/{pid}/task/{thread}/schedstat").split()
-            if len(fields) == 3:
-                yield thread, int(fields[1]) / 1e9
+        for number in os.listdir(f"/proc/{pid}/task"):
+            counts = _read(f"/proc/{pid}/task/{number}/schedstat").split()
+            state = _read(f"/proc/{pid}/task/{number}/stat").rpartition(b") ")[2][:1]
+            if len(counts) == 3:
+                yield number, Thread(int(counts[0]) / 1e9, int(counts[1]) / 1e9, state == b"R")
