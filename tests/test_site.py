@@ -11,6 +11,7 @@ from urllib.parse import unquote, urlsplit
 
 import accessible
 import course
+import figures
 import ledger
 import light
 import nbformat
@@ -291,6 +292,24 @@ def test_drawings_follow_the_theme(site, browser):
     assert color["light"] != color["dark"]
 
 
+@pytest.mark.parametrize(
+    ("drawing", "left"),
+    [
+        ('<svg><g id="a"><path/></g></svg>', "<svg><path/></svg>"),
+        (
+            '<svg><g id="a"><g clip-path="url(#p)"><g><use/></g></g></g></svg>',
+            '<svg><g clip-path="url(#p)"><use/></g></svg>',
+        ),
+        (
+            '<svg><g style="x" id="a"><g id="b"/><glyph/></g></svg>',
+            '<svg><g style="x" id="a"><g id="b"/><glyph/></g></svg>',
+        ),
+    ],
+)
+def test_a_drawing_has_the_groups_that_do_something(drawing, left):
+    assert figures.without_groups(drawing) == left
+
+
 def test_lines_of_prose_are_as_long_as_is_easy_to_read(site, browser):
     page = browser.new_page(viewport=WIDE)
     page.goto(f"{site.url}/{CHAPTERS[0].stem}.html")
@@ -365,6 +384,14 @@ def test_what_is_not_seen_waits_for_the_readers_first_sign(opened):
     assert page.evaluate(f"[{PIECEMEAL}, document.querySelector('.laid-out')]") == [True, None]
     page.mouse.move(300, 300)
     page.wait_for_function(f"{left} === 0 && !{PIECEMEAL}")
+
+
+def test_a_menu_opens_at_the_readers_first_sign(opened):
+    page = opened()
+    assert page.evaluate("[typeof bootstrap, typeof ClipboardJS]") == ["undefined", "undefined"]
+    page.locator(".dropdown-source-buttons > button").dispatch_event("click")  # with no move before it
+    expect(page.locator(".dropdown-source-buttons .dropdown-menu")).to_be_visible()
+    assert page.locator(".highlight .copybtn").count() > 50
 
 
 @pytest.mark.parametrize("link", ["beside it", "on another page"])

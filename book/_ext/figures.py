@@ -16,6 +16,7 @@ from coursekit import plots
 SIZE = re.compile(r'<svg [^>]*?viewBox="0 0 ([\d.]+) ([\d.]+)"[^>]*>')
 FONT = re.compile(r"font-family: [^;\"]*;? ?")
 NOT_FOR_A_PAGE = re.compile(r"<metadata>.*?</metadata>|<style.*?</style>", re.DOTALL)  # a style is the whole page's
+GROUP, NAMING = re.compile(r"(<g\b[^>]*(?<!/)>|</g>)"), re.compile(r'<g(?: id="[^"]*")?>')
 OF_PAGE = {
     plots.INK: "currentColor",
     plots.PAPER: "var(--pst-color-background)",
@@ -54,12 +55,24 @@ def svg_of(cell, name, spoken):
     label = f'role="img" aria-label="{html.escape(spoken)}"' if spoken else 'aria-hidden="true"'
     size = f"width: {width}pt; aspect-ratio: {width} / {height}"
     opening = f'<svg class="drawn" viewBox="0 0 {width} {height}" style="{size}" {label}>'
-    drawn = SIZE.sub(opening, NOT_FOR_A_PAGE.sub("", source[source.index("<svg") :]), count=1)
+    drawn = SIZE.sub(opening, without_groups(NOT_FOR_A_PAGE.sub("", source[source.index("<svg") :])), count=1)
     # Each figure its own names: a page must not have one twice.
     named = NAMES.sub(rf"\g<1>{name}-", FONT.sub("", drawn))
     for color, of_page in OF_PAGE.items():
         named = named.replace(color, of_page)
     return named
+
+
+def without_groups(drawing):
+    """A drawing without the groups that only name what is in them, a third of its elements."""
+    kept, opened = [], []
+    for part in GROUP.split(drawing):
+        if part.startswith("<g"):
+            opened.append("" if NAMING.fullmatch(part) else part)
+            kept.append(opened[-1])
+        else:
+            kept.append("" if part == "</g>" and not opened.pop() else part)
+    return "".join(kept)
 
 
 def setup(app):

@@ -35,6 +35,8 @@ DRAWN = re.compile(r'<svg (viewBox="0 0 ([\d.]+) ([\d.]+)") (aria-hidden="true")
 WITH_PROPORTIONS = r'<svg class="drawn-near" \1 style="aspect-ratio: \2 / \3" \4>'
 # Scripts that others, or the first look of the page, cannot wait for.
 AT_ONCE = ("documentation_options.js", "explorer.js", "light.js", "story.js")
+# Scripts that have nothing to do before there is a reader. In book/_templates/static/webpack-macros.html is one more.
+LATER = ("clipboard.min.js", "copybutton.js")
 SCRIPT = Path(__file__).with_name("light.js")
 
 THEME = Path(pydata_sphinx_theme.__file__).parent / "theme" / "pydata_sphinx_theme" / "static"
@@ -71,7 +73,10 @@ def leave_out(app, pagename, templatename, context, doctree):
     context["css_files"] = []
     if templatename == "page.html":  # the page of the search has scripts of its own, which want the others first
         for script in context["script_files"]:
-            if script.filename and Path(script.filename).name not in AT_ONCE:
+            name = Path(script.filename or "").name
+            if name in LATER:
+                script.attributes["type"] = "later"
+            elif name and name not in AT_ONCE:
                 script.attributes["defer"] = "defer"
 
 

@@ -254,12 +254,19 @@ function render({ model, el }) {
   function begin() {
     const symbols = pads.map(({ drawings }) => drawings).filter(({ length }) => length);
     const enough = symbols.length > 1;
-    [latest, work] = [null, enough ? learning(symbols, weights, seed) : null];
+    [latest, work] = [null, enough ? lesson(symbols) : null];
     pads.forEach((pad) => pad.list(pad.drawings));
-    const shown = enough ? range(SOME).map(shakyCopies(symbols, randomizer(seed + 1))) : [];
-    some.replaceChildren(...shown.map(({ strokes, pen }) => thumbnail(strokes, pen)));
+    some.replaceChildren(...range(enough ? SOME : 0).map(() => thumbnail([])));
     draw();
     wake();
+  }
+  // The copies keep their places before they are drawn, which are pieces of work, too.
+  function* lesson(symbols) {
+    const copies = range(SOME).map(shakyCopies(symbols, randomizer(seed + 1)));
+    yield;
+    some.replaceChildren(...copies.map(({ strokes, pen }) => thumbnail(strokes, pen)));
+    yield;
+    yield* learning(symbols, weights, seed);
   }
 
   // After a frame and not within it, where it would make a longer piece of work of what the browser has to do there.
@@ -299,6 +306,10 @@ function render({ model, el }) {
     touched ||= !work;
   }
 
+  // What is built before it is in the page is laid out once.
+  const random = randomizer(seed);
+  for (const strokes of EXAMPLE) newPad(range(EXAMPLES).map(() => shaken(strokes, random)), true);
+  begin();
   mount(el,
     html("p", { class: "ck-title" }, html("span", { class: "ck-kicker" }, "Try it"),
       "Draw symbols of your own. Three learners get the same few drawings. Only one of them has looked at other symbols before."),
@@ -309,9 +320,6 @@ function render({ model, el }) {
         html("p", { class: "ck-note" }, "The copies are your drawings, bent, turned, scaled and moved at random, with thin and thick "
           + "pens. None is trained on. So the bars measure your own drawings, badly repeated, and not another person's hand. "
           + "All three train in this page. Nothing leaves it."))));
-  const random = randomizer(seed);
-  for (const strokes of EXAMPLE) newPad(range(EXAMPLES).map(() => shaken(strokes, random)), true);
-  begin();
   new IntersectionObserver((entries) => { visible = entries.at(-1).isIntersecting; wake(); }).observe(el);
 }
 
