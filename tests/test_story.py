@@ -189,6 +189,8 @@ def test_only_alternative_texts_are_left_out(chapter):
         ('claims.check(\n    "gan-noise", claims.every(a=1, b=0)\n)', "Check the claim"),
         ("def f():\n    plots.lines(1)\n\n\nf()", "Draw the figure"),
         ("def f():\n    return 1\n\n\nclass G:\n    pass", "Define f, G"),
+        ('check("tap", features)', "Check the answer"),
+        ("check.report()", "Count the points"),
         ("n = 1\nprint(n)", "Compute"),
     ],
 )

@@ -5,7 +5,6 @@ import html
 import io
 from itertools import groupby
 from pathlib import Path
-from urllib.parse import quote
 
 import ledger
 import repository_address
@@ -19,10 +18,6 @@ from story import minutes, progress, raw, read_cells
 from coursekit import claims, widgets
 
 THUMBNAIL = (480, 480)
-PLACES = {
-    "Colab": "https://colab.research.google.com/github/{repository}/blob/{branch}/{path}",
-    "Binder": "https://mybinder.org/v2/gh/{repository}/{branch}?urlpath=lab/tree/{quoted}",
-}
 
 
 class Claim(ledger.ClaimsDirective):
@@ -92,14 +87,8 @@ class Chapter(ledger.ClaimsDirective):
         return f"<b>{len(of_chapter)} claims</b>: {each}"
 
     def links(self, page, cells):
-        path = f"{self.config.html_theme_options['path_to_docs']}/{page}.ipynb"
-        repository = repository_address.address().removeprefix("https://github.com/")
-        where = {"repository": repository, "branch": self.config.html_theme_options["repository_branch"]}
-        links = [f'<a href="{page}.html">Read</a> ({minutes(cells)} minutes)']
-        links += [
-            f'<a href="{place.format(**where, path=path, quoted=quote(path, safe=""))}">{name}</a>'
-            for name, place in PLACES.items()
-        ]
+        run = repository_address.links_to_run(self.config.html_theme_options, page)
+        links = [f'<a href="{page}.html">Read</a> ({minutes(cells)} minutes)', *run]
         return f"{' · '.join(links)} {progress(cells)}"
 
 

@@ -3,8 +3,15 @@
 import os
 import tomllib
 from pathlib import Path
+from urllib.parse import quote
 
 PYPROJECT = Path(__file__).parents[2] / "pyproject.toml"
+
+# Where a notebook of the repository runs without an installation.
+PLACES = {
+    "Colab": "https://colab.research.google.com/github/{repository}/blob/{branch}/{path}",
+    "Binder": "https://mybinder.org/v2/gh/{repository}/{branch}?urlpath=lab/tree/{quoted}",
+}
 
 
 def address():
@@ -23,6 +30,14 @@ def site():
     owner, name = address().split("/")[-2:]
     host = f"{owner.lower()}.github.io"
     return f"https://{host}/" if name.lower() == host else f"https://{host}/{name}/"
+
+
+def links_to_run(options, docname):
+    """Links to a page's notebook in each of the places, as HTML, by the theme's options."""
+    where = {"repository": address().removeprefix("https://github.com/"), "branch": options["repository_branch"]}
+    path = f"{options['path_to_docs']}/{docname}.ipynb"
+    addresses = {name: place.format(**where, path=path, quoted=quote(path, safe="")) for name, place in PLACES.items()}
+    return [f'<a href="{target}">{name}</a>' for name, target in addresses.items()]
 
 
 def configure(app, config):

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import ledger
 import offline
+import repository_address
 from docutils import nodes
 
 from coursekit import widgets
@@ -32,12 +33,13 @@ CALLS = {*widgets.__all__, "records.write", "claims.verdicts"}
 SWITCHES = """
 <div class="reading" role="group" aria-label="How to read this page">
 <button type="button" data-read="story">Story</button><button type="button" data-read="code">Code</button>
-{guesses}
+{more}
 </div>
 """
-# Of a page that asks; an exercise says itself how long it takes, and hides no result.
+# Of a page that asks. An exercise says itself how long it takes, and hides no result; it is done elsewhere.
 GUESSING = """<label><input type="checkbox"> Results wait for my guess</label>
 <span>{minutes} minutes to read {progress}</span>"""
+DOING = "<span>Do it in {places} or <a href='{running}'>on your computer</a></span>"
 BAR = """
 <p class="waits-bar" data-for="{keys}">What came out waits for your {guess}. <button type="button">Show it</button></p>
 """
@@ -63,9 +65,12 @@ def arrange(app, doctree):
     waiting = [key for section in list(doctree.findall(nodes.section)) for key in let_wait(section)]
     title = next(iter(doctree.findall(nodes.title)))
     read = read_cells(app.env.doc2path(app.env.docname))
-    guesses = GUESSING.format(minutes=minutes(read), progress=progress(read)) if questions(read) else ""
-    switches = SWITCHES.format(guesses=guesses)
-    title.parent.insert(1, raw(switches + style(waiting)))
+    if questions(read):
+        more = GUESSING.format(minutes=minutes(read), progress=progress(read))
+    else:
+        places = ", ".join(repository_address.links_to_run(app.config.html_theme_options, app.env.docname))
+        more = DOING.format(places=places, running=app.builder.get_relative_uri(app.env.docname, "running"))
+    title.parent.insert(1, raw(SWITCHES.format(more=more) + style(waiting)))
     for cell in cells:
         if ledger.ASKS_FOR_VERDICTS.match(source_of(cell)):
             cell.parent.insert(cell.parent.index(cell) + 1, raw(GUESSES))
@@ -173,6 +178,10 @@ def what_it_does(tree):
     called = [name for name, _ in calls_in(tree)]
     if "claims.check" in called:
         return "Check the claim"
+    if "check" in called:
+        return "Check the answer"
+    if "check.report" in called:
+        return "Count the points"
     if any(name.startswith("plots.") for name in called):
         return "Draw the figure"
     if defined := [statement.name for statement in tree.body if hasattr(statement, "name")]:
