@@ -310,6 +310,18 @@ def test_a_drawing_has_the_groups_that_do_something(drawing, left):
     assert figures.without_groups(drawing) == left
 
 
+@pytest.mark.parametrize("options", [{"java_script_enabled": False}, {}, {"color_scheme": "dark"}])
+def test_colors_are_those_of_paper_until_a_script_knows_better(site, browser, options):
+    context = browser.new_context(**options)
+    page = context.new_page()
+    page.goto(f"{site.url}/index.html")
+    paper = page.locator("body").evaluate("body => getComputedStyle(body).backgroundColor")
+    drawn = page.locator("svg.drawn path").evaluate_all("paths => paths.map((path) => getComputedStyle(path).fill)")
+    context.close()
+    assert paper == ("rgb(18, 18, 18)" if "color_scheme" in options else "rgb(255, 255, 255)")
+    assert paper in drawn
+
+
 def test_lines_of_prose_are_as_long_as_is_easy_to_read(site, browser):
     page = browser.new_page(viewport=WIDE)
     page.goto(f"{site.url}/{CHAPTERS[0].stem}.html")

@@ -79,7 +79,7 @@ class Changes(ClaimsDirective):
             f"</thead>{body}</table>"
         )
         return [
-            raw(f'<details class="claim-changes">{opening}'),
+            raw(f'<details class="claim-changes" data-pagefind-ignore>{opening}'),
             *self.parse_content_to_nodes(),
             raw(f"{drawn}</details>"),
         ]

@@ -23,7 +23,7 @@ function render({ model, el }) {
   let moving = { mean: 0, variance: 1 };
   let steps = 0;
 
-  const sliders = batch.map((_, i) => slider(`Example ${i + 1}`, (position) => { batch[i] = VALUES[position]; draw(); }));
+  const sliders = batch.map((_, i) => slider(`Example ${i + 1}:`, (position) => { batch[i] = VALUES[position]; draw(); }));
   const train = (count) => {
     for (let i = 0; i < count; i += 1) moving = moved(moving, statistics(batch));
     steps += count;
@@ -76,7 +76,7 @@ function drawLines(batch, training, inference) {
     ];
   };
   return svg("svg", {
-    viewBox: `0 0 ${width} 190`,
+    viewBox: `0 -8 ${width} 198`,
     role: "img",
     "aria-label": "The values before, in training and in inference as points on number lines; the table below has them.",
   },

@@ -95,25 +95,25 @@ function drawVolumes({ side, channels, length, filters, bottleneck }, of) {
         const window = k === volumes.length - 2 ? length : 1; // of the filters that come next
         nodes.push(box(x, middle, Math.min(1, window / side) * tall(side), deep, "ck-filter"));
       }
-      nodes.push(svg("text", { x, y: middle + tall(side) / 2 + 16 }, `${deep}`));
+      nodes.push(svg("text", { x, y: middle + tall(side) / 2 + 18 }, `${deep}`));
       x += long(deep) + 0.35 * tall(side) + 4;
     });
     let at = left;
     for (const [number, kind] of parts) {
       const wide = (number / most) * (width - 2 * left);
-      nodes.push(svg("rect", { class: `ck-bar ${kind}`, x: at.toFixed(1), y: middle + 56, width: wide.toFixed(1), height: 9 }));
+      nodes.push(svg("rect", { class: `ck-bar ${kind}`, x: at.toFixed(1), y: middle + 62, width: wide.toFixed(1), height: 9 }));
       at += wide;
     }
     return nodes;
   };
   const size = `${length}×${length}`;
   return svg("svg", {
-    viewBox: `0 0 ${width} 290`,
+    viewBox: `0 0 ${width} 306`,
     role: "img",
     "aria-label": "Volumes of the input, the bottleneck and the output, and bars for the multiplications; the table below has the numbers.",
   },
   ...row(74, "directly", [[channels, ""], [filters, "", size]], [[of.direct.multiplications, ""]]),
-  ...row(214, "through a bottleneck",
+  ...row(224, "through a bottleneck",
     [[channels, ""], [bottleneck, "ck-narrow", "1×1"], [filters, "", size]],
     [[of.reduction.multiplications, "ck-excited"], [of.rest.multiplications, ""]]));
 }
