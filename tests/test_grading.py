@@ -334,7 +334,7 @@ BUSY = "import subprocess\nfor _ in range(200): subprocess.Popen(['sh', '-c', 'w
 def test_a_notebook_takes_no_time_from_another(solution):
     with concurrent.futures.ThreadPoolExecutor(3) as pool:
         hostile = [pool.submit(graded, with_attack(BUSY), solution, memory=8192) for _ in range(2)]
-        honest = graded(with_attack("sum(range(2 * 10**7))"), solution)
+        honest = graded(with_attack("sum(range(4 * 10**7))"), solution)
     assert honest["notes"] == [] and set(honest["points"]) == {
         name for name, points in honest["points"].items() if points
     }

@@ -260,7 +260,7 @@ function render({ model, el }) {
     draw();
     wake();
   }
-  // The copies keep their places before they are drawn, which are pieces of work, too.
+  // To compute the copies that are shown, and to draw them, are pieces of work, too. Their places are there before.
   function* lesson(symbols) {
     const copies = range(SOME).map(shakyCopies(symbols, randomizer(seed + 1)));
     yield;
