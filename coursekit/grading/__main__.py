@@ -125,8 +125,10 @@ def results(pool, calls, **bar):
     """Run calls, a dict from a name to a function and its arguments. Yields each name with what came out, which may be
     an exception, as soon as it is there. An interrupt ends what has not begun, too.
     """
-    jobs = {pool.submit(*call): name for name, call in calls.items()}
+    jobs = {}
     try:
+        for name, call in calls.items():
+            jobs[pool.submit(*call)] = name
         for job in tqdm(concurrent.futures.as_completed(jobs), total=len(jobs), **bar):
             yield jobs[job], job.exception() or job.result()
     except BaseException:

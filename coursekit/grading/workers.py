@@ -2,8 +2,13 @@
 
 import concurrent.futures
 import multiprocessing
+
+# Which Python would import when they are needed: a bar's lock in the main thread, a process in another. Where Ctrl-C
+# ends an import, it may leave the lock of all imports to a thread that never asks for it again, and the others wait.
+import multiprocessing.synchronize
 import signal
 import threading
+from concurrent.futures.process import ProcessPoolExecutor
 from multiprocessing import resource_tracker
 
 # A worker keeps a little of everything that it has imported, drawn and trained.
@@ -25,9 +30,12 @@ class Workers(concurrent.futures.ThreadPoolExecutor):
         self.own, self.processes = threading.local(), []
 
     def shutdown(self, wait=True, **options):
-        super().shutdown(wait, **options)
-        for process in self.processes if wait else ():
-            process.shutdown()  # or Python would end them while they end by themselves, and complain
+        """End when the calls that run have ended, as Ctrl-C makes them, even where nobody waits: at its own end Python
+        would disturb processes that are ending by themselves, and complain.
+        """
+        super().shutdown(wait=True, **options)
+        for process in self.processes:
+            process.shutdown()
 
     def submit(self, function, *arguments):
         return super().submit(self._in_process, function, *arguments)
@@ -37,7 +45,7 @@ class Workers(concurrent.futures.ThreadPoolExecutor):
         if calls == CALLS:
             if process:
                 process.shutdown()
-            calls, process = 0, concurrent.futures.ProcessPoolExecutor(1, multiprocessing.get_context("spawn"))
+            calls, process = 0, ProcessPoolExecutor(1, multiprocessing.get_context("spawn"))
             self.processes.append(process)
         self.own.process = calls + 1, process
         try:
