@@ -38,7 +38,7 @@ needs:
 test: needs $(ENV)  ## check everything: lint, unit tests on two backends, site, notebooks
 	@$(STAGES) lint all+jax
 
-check: $(ENV)  ## check everything but notebooks and browser
+check: $(ENV)  ## lint and unit tests: everything but the browser and what runs notebooks
 	@$(STAGES) lint unit+jax
 
 lint: $(ENV)

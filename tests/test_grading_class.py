@@ -240,6 +240,15 @@ def test_grades_are_not_overwritten(school, out):
     assert out.read_text() == before
 
 
+@pytest.mark.parametrize("options", [[], ["--resume"]])
+def test_nor_is_a_table_without_what_it_was_made_from(school, tmp_path, options):
+    table = tmp_path / "grades.csv"
+    table.write_text("mine")
+    done = command(school[0], "--out", table, *options)
+    assert done.returncode == 2 and "is there, but not grades.progress.jsonl" in done.stderr
+    assert table.read_text() == "mine"
+
+
 @pytest.mark.parametrize(
     ("out_name", "options", "said"),
     [

@@ -340,6 +340,8 @@ def test_a_mistake_that_is_not_recognized_is_an_error(check):
         check.mistake("bn-statistics", right, "This is right.")
     with pytest.raises(ValueError, match=r"bn-statistics: of this mistake, the check says: .* Run make exercises; if"):
         check.mistake("bn-statistics", shifted, "The means are too large.")
+    with pytest.raises(ValueError, match=r"last-mean: .* says: .* message of a contest's mistake is a part"):
+        check.mistake("last-mean", lambda **_: 0, "It looks at nothing.")
 
 
 def test_the_line_that_raises_does_not_count_as_what_a_mistake_is_told(check):

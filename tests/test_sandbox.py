@@ -7,6 +7,7 @@ import struct
 import subprocess
 import sys
 import sysconfig
+import tempfile
 import venv
 
 import pytest
@@ -183,9 +184,14 @@ def test_the_filter_is_one_that_this_kernel_takes():
         assert b"PermissionError" in done.stderr
 
 
-def test_no_two_sandboxes_of_a_machine_have_one_user():
+@pytest.mark.parametrize("system", ["linux", "darwin"])
+def test_no_two_sandboxes_of_a_machine_have_one_user(system, monkeypatch, tmp_path):
+    monkeypatch.setattr(sandbox.sys, "platform", system)
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    monkeypatch.setattr(tempfile, "tempdir", None)
     one, held = sandbox._reserved_user()
-    code = "from coursekit.grading import sandbox; print(sandbox._reserved_user()[0])"
+    code = f"import sys; from coursekit.grading import sandbox; sys.platform = '{system}'; "
+    code += "print(sandbox._reserved_user()[0])"
     other = int(subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout)
     assert other != one
     held.close()

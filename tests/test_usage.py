@@ -65,6 +65,10 @@ class Kernel:
         return group and f"/{group.relative_to(self.mount)}".replace("/.", "/")
 
 
+def test_another_system_has_no_control_groups(tmp_path):
+    assert usage.parent_group(tmp_path / "self") is None
+
+
 @pytest.mark.parametrize(
     ("kernel", "found"),
     [

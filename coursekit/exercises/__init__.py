@@ -9,7 +9,7 @@ import importlib
 import pathlib
 
 from coursekit.exercises import values
-from coursekit.exercises.question import PUBLIC_SEED
+from coursekit.exercises.question import PUBLIC_SEED, Contest
 
 TOPICS = ("transfer", "normalization", "gan", "inception", "resnet")
 EXPECTED = pathlib.Path(__file__).parent / "expected"
@@ -118,10 +118,10 @@ class Check:
         # The line that raised an error, which may be this very call, is not what the check knows of a mistake.
         said = [sentence.partition(" (line ")[0] for sentence in sentences]
         if not any(message in sentence for sentence in said):
-            raise ValueError(
-                f"{question_id}: of this mistake, the check says: {' '.join(filter(None, said))} Run make exercises; "
-                "if you have, the mistake raises an error, or answers what one before it does."
-            )
+            advice = "Run make exercises; if you have, the mistake raises an error, or answers what one before it does."
+            if isinstance(question, Contest):
+                advice = "The message of a contest's mistake is a part of that."
+            raise ValueError(f"{question_id}: of this mistake, the check says: {' '.join(filter(None, said))} {advice}")
         print(f"caught · {question_id} · {message}")
 
     def _judge(self, question_id, answer):

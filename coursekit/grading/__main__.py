@@ -18,6 +18,7 @@ from coursekit.grading.versions import versions
 from coursekit.grading.workers import Died, Workers
 
 REPOSITORY = Path(coursekit.__file__).parents[1]
+PROGRESS = ".progress.jsonl"
 
 
 def arguments(argv):
@@ -62,6 +63,9 @@ def check_arguments(parser, options):
         parser.error("--student and --question change the grades of an earlier run; add --resume.")
     if options.out.is_dir():
         parser.error(f"--out {options.out} is a folder; name the table of grades to write, such as grades.csv.")
+    progress = options.out.with_suffix(PROGRESS)
+    if options.out.exists() and not progress.exists():
+        parser.error(f"{options.out} is there, but not {progress.name}, by which grading goes on; name another --out.")
     if options.submissions.resolve() in options.out.resolve().parents:
         parser.error(f"--out {options.out} is among the submissions; write the grades somewhere else.")
     if options.sandbox == "bwrap":
@@ -89,11 +93,11 @@ def warn(options):
             file=sys.stderr,
         )
     elif options.sandbox == "bwrap" and not options.dask and not usage.parent_group():
-        print(
-            "Note: there is no control group (cgroups v2) to put notebooks in, so what they use is counted process by "
-            "process, which is less exact. Grade as root, or with systemd-run --user --scope --property Delegate=yes.",
-            file=sys.stderr,
-        )
+        note = "Note: there is no control group (cgroups v2) to put notebooks in, so what they use is counted process "
+        note += "by process, which is less exact."
+        if os.getuid():
+            note += " Grade as root, or with systemd-run --user --scope --property Delegate=yes."
+        print(note, file=sys.stderr)
 
 
 def read_masters(topics, folder):
@@ -203,13 +207,14 @@ def run(options):
     masters = read_masters({one.topic for one in found if one.topic}, options.masters)
     of_topic = {topic: versions(topic, cells) for topic, cells in masters.items()}
     present = {(one.student, one.identifier) for one in found}
-    progress = Progress(options.out.with_suffix(".progress.jsonl"), options.seed, options.resume, present)
+    progress = Progress(options.out.with_suffix(PROGRESS), options.seed, options.resume, present)
     for one in found:
         if not one.topic:
             progress.add(Entry(one))
     todo = to_do(found, progress, of_topic, options)
     refuse_incomplete(todo, progress)
     if todo:
+        warn(options)
         grade_all(executor(options), todo, masters, of_topic, progress, options.sandbox)
     left = reports.write_all(options.out, [(one.submission, one.grade) for one in progress.sorted()], progress.seed)
     if left:
@@ -247,7 +252,6 @@ def grade_all(pool, todo, masters, of_topic, progress, kind):
 def main(argv=None):
     parser, options = arguments(argv)
     check_arguments(parser, options)
-    warn(options)
     try:
         progress = run(options)
     except (submissions.SubmissionsError, sandbox.SandboxError, ValueError, OSError, Died) as error:

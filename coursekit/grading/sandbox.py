@@ -1,6 +1,8 @@
 """Where a student's notebook runs: with bubblewrap, in a container, or, if that is asked for by name, unprotected."""
 
 import contextlib
+import fcntl
+import functools
 import json
 import os
 import shutil
@@ -107,20 +109,33 @@ class Sandbox:
 
 
 def _reserved_user():
-    """A user that no other sandbox on this machine has, whichever process it is in, and what reserves it: a socket with
-    the user's name, in no folder, which goes with the process that holds it.
-    """
+    """A user that no other sandbox on this machine has, whichever process it is in, and what reserves it."""
     for user in range(FIRST_USER, FIRST_USER + USERS):
-        reservation = socket.socket(socket.AF_UNIX)
-        try:
-            reservation.bind(f"\0coursekit-{user}")
-        except OSError:
-            reservation.close()
-        else:
-            return user, reservation
+        with contextlib.suppress(OSError):
+            return user, _reservation(user)
     raise SandboxError(
         f"{USERS:,} notebooks run on this machine at a time, and there are no more users; use fewer jobs."
     )
+
+
+def _reservation(user):
+    """What one process at a time can have, and no longer than it lives: a socket with the user's name, in no folder, or
+    a lock on a file where there are no such sockets, as on macOS.
+
+    Raises OSError where another one has it.
+    """
+    if sys.platform == "linux":
+        held = socket.socket(socket.AF_UNIX)
+        take = functools.partial(held.bind, f"\0coursekit-{user}")
+    else:
+        held = open(Path(tempfile.gettempdir(), f"coursekit-{user}"), "wb")  # noqa: SIM115 (the sandbox closes it)
+        take = functools.partial(fcntl.flock, held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    try:
+        take()
+    except OSError:
+        held.close()
+        raise
+    return held
 
 
 def environment(package):

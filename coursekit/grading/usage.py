@@ -48,6 +48,8 @@ def parent_group(process=Path("/proc/self")):
 
 def _groups(process):
     """The control groups that a process is in, as folders: its own, and those above, up to one that was delegated."""
+    if not (process / "cgroup").exists():  # only Linux has them
+        return []
     mounted = [line.split() for line in (process / "mountinfo").read_text().splitlines()]
     mounts = [(Path(fields[4]), fields[3]) for fields in mounted if fields[fields.index("-") + 1] == "cgroup2"]
     own = re.search(r"^0::(/.*)$", (process / "cgroup").read_text(), re.MULTILINE)
